@@ -1,0 +1,45 @@
+// @ts-check
+import { browser } from "./browser.js";
+
+/** Fires every `intervalMinutes` for as long as the extension is installed. */
+const SYNC = "sync";
+/** Fires once, when the core wants to be woken before that. */
+const RETRY = "sync-retry";
+
+/** @param {chrome.alarms.Alarm} alarm */
+export const isSyncAlarm = (alarm) => alarm.name === SYNC || alarm.name === RETRY;
+
+/**
+ * Sees to it that the periodic alarm exists. One that is there already with this period is left alone: creating it
+ * anew at every worker start would put it off for ever. The first delay is random, so that a fleet doesn't arrive
+ * together.
+ *
+ * @param {number} intervalMinutes
+ */
+export async function ensureSyncAlarm(intervalMinutes) {
+  const alarm = await browser.alarms.get(SYNC);
+  if (alarm?.periodInMinutes === intervalMinutes) return;
+  const delayInMinutes = Math.max(0.5, Math.random() * intervalMinutes);
+  await browser.alarms.create(SYNC, { delayInMinutes, periodInMinutes: intervalMinutes });
+}
+
+/**
+ * Arms the one-shot alarm, or clears it.
+ *
+ * @param {number | null} atMs when, in milliseconds since the epoch
+ */
+export async function armRetry(atMs) {
+  if (atMs === null) await browser.alarms.clear(RETRY);
+  else await browser.alarms.create(RETRY, { when: atMs });
+}
+
+/**
+ * When the next alarm will wake the extension, in milliseconds since the epoch.
+ *
+ * @returns {Promise<number | null>}
+ */
+export async function nextAlarmAt() {
+  const alarms = await Promise.all([browser.alarms.get(SYNC), browser.alarms.get(RETRY)]);
+  const times = alarms.flatMap((alarm) => (alarm ? [alarm.scheduledTime] : []));
+  return times.length ? Math.min(...times) : null;
+}

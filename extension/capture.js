@@ -1,0 +1,85 @@
+// @ts-check
+import { browser } from "./browser.js";
+
+/**
+ * What the core's tracker is told; `at` is in milliseconds since the epoch.
+ *
+ * @typedef {{ type: "opened", at: number, tabId: number, windowId: number, openerTabId: number | null, active: boolean, incognito: boolean }
+ *   | { type: "navigated", at: number, tabId: number, windowId: number, url: string, active: boolean, incognito: boolean }
+ *   | { type: "titled", at: number, tabId: number, title: string }
+ *   | { type: "activated", at: number, tabId: number, windowId: number, url: string | null, title: string | null, incognito: boolean }
+ *   | { type: "closed", at: number, tabId: number }
+ *   | { type: "windowFocused", at: number, windowId: number | null }
+ *   | { type: "idle", at: number, state: "active" | "idle" | "locked" }
+ *   | { type: "audible", at: number, tabId: number, audible: boolean }
+ *   | { type: "browserStarted", at: number }} TabEvent
+ */
+
+/** Seconds without input after which the browser calls the user idle. */
+const IDLE_AFTER_SECONDS = 60;
+
+/**
+ * Watches the browser. This is the only place that knows what is observed.
+ *
+ * @param {(event: TabEvent | Promise<TabEvent>) => void} report called in the order in which things happened
+ */
+export function observe(report) {
+  const { tabs, windows, idle } = browser;
+
+  tabs.onCreated.addListener((tab) => {
+    if (tab.id === undefined) return;
+    const { id: tabId, windowId, openerTabId = null, active, incognito } = tab;
+    report({ type: "opened", at: Date.now(), tabId, windowId, openerTabId, active, incognito });
+  });
+
+  tabs.onUpdated.addListener((tabId, change, tab) => {
+    const at = Date.now();
+    const { windowId, active, incognito } = tab;
+    if (change.url) report({ type: "navigated", at, tabId, windowId, url: change.url, active, incognito });
+    // A single-page application may navigate without ever setting its title anew: the loaded page's counts too.
+    const title = change.title ?? (change.status === "complete" ? tab.title : undefined);
+    if (title) report({ type: "titled", at, tabId, title });
+    if (change.audible !== undefined) report({ type: "audible", at, tabId, audible: change.audible });
+  });
+
+  tabs.onActivated.addListener(({ tabId, windowId }) => {
+    const at = Date.now();
+    report(
+      tabs.get(tabId).then(
+        (tab) => activated(at, tab),
+        () => ({ type: "activated", at, tabId, windowId, url: null, title: null, incognito: false }),
+      ),
+    );
+  });
+
+  tabs.onRemoved.addListener((tabId) => report({ type: "closed", at: Date.now(), tabId }));
+
+  windows.onFocusChanged.addListener((windowId) => {
+    const focused = windowId === windows.WINDOW_ID_NONE ? null : windowId;
+    report({ type: "windowFocused", at: Date.now(), windowId: focused });
+  });
+
+  idle.setDetectionInterval(IDLE_AFTER_SECONDS);
+  idle.onStateChanged.addListener((state) => report({ type: "idle", at: Date.now(), state }));
+}
+
+/**
+ * What the tracker must hear when the browser or the extension has started anew: that tabs known from before are
+ * gone, and where the user is now.
+ *
+ * @returns {Promise<TabEvent[]>}
+ */
+export async function startOfBrowser() {
+  const at = Date.now();
+  const [tab] = await browser.tabs.query({ active: true, lastFocusedWindow: true });
+  /** @type {TabEvent[]} */
+  const events = [{ type: "browserStarted", at }];
+  if (tab) events.push({ type: "windowFocused", at, windowId: tab.windowId }, activated(at, tab));
+  return events;
+}
+
+/** @param {number} at @param {chrome.tabs.Tab} tab @returns {TabEvent} */
+function activated(at, tab) {
+  const { id: tabId = -1, windowId, url = null, title = null, incognito } = tab;
+  return { type: "activated", at, tabId, windowId, url, title, incognito };
+}

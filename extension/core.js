@@ -1,0 +1,42 @@
+// @ts-check
+import init, { SyncCore } from "../pkg/heyho_sync.js";
+import { armRetry } from "./alarms.js";
+import { browser } from "./browser.js";
+import { readSettings } from "./settings.js";
+import { publish } from "./snapshot.js";
+
+/** @type {Promise<SyncCore> | undefined} */
+let opened;
+
+/**
+ * The core, opened once in a worker's life. After a failure the next call tries again.
+ *
+ * @returns {Promise<SyncCore>}
+ */
+export function ready() {
+  opened ??= open().catch((error) => {
+    opened = undefined;
+    throw error;
+  });
+  return opened;
+}
+
+async function open() {
+  await init({ module_or_path: browser.runtime.getURL("heyho_sync_bg.wasm") });
+  const core = await SyncCore.open({
+    databaseName: "heyho-sync",
+    restoreSession: true,
+    ...forCore(await readSettings()),
+    armRetry,
+    // Any call of the extension API puts the worker's idle death off; of those that do so in both browsers this is
+    // the one that changes nothing.
+    keepAlive: () => void browser.runtime.getPlatformInfo(),
+  });
+  core.subscribe(publish);
+  return core;
+}
+
+/** @param {import("./settings.js").Settings} settings the part of them that the core acts on */
+export function forCore({ serverUrl, consent, paused, excludedSites }) {
+  return { serverUrl, consent, paused, excludedSites };
+}

@@ -1,0 +1,45 @@
+// @ts-check
+
+/**
+ * What a page of the extension may ask of the background (`runtime.sendMessage`). Commands without an answer of their
+ * own are answered with the new snapshot, a failure with {@link Failure}.
+ *
+ * @typedef {{ type: "status" }
+ *   | { type: "syncNow" }
+ *   | { type: "signIn", email: string, password: string }
+ *   | { type: "signOut" }
+ *   | { type: "setSettings", settings: Partial<import("./settings.js").Settings> }
+ *   | { type: "import", records: string }} Request
+ * @typedef {{ error: { name: string, code: string, message: string } }} Failure
+ */
+
+/** @param {unknown} value */
+const isText = (value) => typeof value === "string";
+/** @param {unknown} value */
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** @type {{ [Type in Request["type"]]: Record<string, (value: unknown) => boolean> }} */
+const FIELDS = {
+  status: {},
+  syncNow: {},
+  signIn: { email: isText, password: isText },
+  signOut: {},
+  setSettings: { settings: isObject },
+  import: { records: isText },
+};
+
+/** @param {unknown} value @returns {value is Request} */
+export function isRequest(value) {
+  if (!isObject(value)) return false;
+  const message = /** @type {Record<string, unknown>} */ (value);
+  const { type } = message;
+  if (typeof type !== "string" || !Object.hasOwn(FIELDS, type)) return false;
+  const fields = FIELDS[/** @type {Request["type"]} */ (type)];
+  return Object.entries(fields).every(([name, isRight]) => isRight(message[name]));
+}
+
+/** @param {unknown} reason whatever was thrown @returns {Failure} in a form that survives the way to a page */
+export function failure(reason) {
+  const { name = "Error", code = "unexpected", message = String(reason) } = /** @type {any} */ (reason ?? {});
+  return { error: { name, code, message } };
+}

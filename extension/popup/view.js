@@ -1,0 +1,151 @@
+// @ts-check
+
+/**
+ * A text by its key in `_locales`, with what goes into it.
+ *
+ * @typedef {{ key: string, values?: (string | number)[] }} Text
+ *
+ * What the popup shows, as plain values.
+ *
+ * @typedef {object} View
+ * @property {"safe" | "waiting" | "syncing" | "signedOut" | "paused" | "trouble" | "consent" | "broken"} scene
+ * @property {number} voyage how far the boat has come, 0 to 1
+ * @property {Text} headline
+ * @property {Text} detail
+ * @property {boolean} asksConsent
+ * @property {boolean} asksSignIn
+ * @property {{ code: string, message: string } | null} problem
+ * @property {{ pending: Count, acknowledged: Count, quarantined: Count } | null} figures
+ * @property {{ done: number, total: number } | null} progress
+ * @property {number | null} lastSuccessAt milliseconds since the epoch
+ * @property {number | Text | null} nextAttemptAt milliseconds since the epoch, or what must happen first
+ * @property {boolean} canSync
+ * @property {boolean} paused
+ * @property {string | null} email of who is signed in
+ * @property {string} serverUrl
+ *
+ * @typedef {{ total: number, pageVisits: number, tabAggregates: number }} Count
+ */
+
+/** The problem that a new sign-in solves, as the core names it. */
+const SIGN_IN_AGAIN = "sign in again";
+
+/**
+ * Turns what the background tells into what is shown.
+ *
+ * @param {import("../snapshot.js").Snapshot} snapshot
+ * @returns {View}
+ */
+export function viewOf(snapshot) {
+  const { settings, state } = snapshot;
+  const pending = count(snapshot.pending);
+  const acknowledged = count(snapshot.acknowledged);
+  const scene = sceneOf(snapshot, pending.total);
+  const progress = state === "syncing" && snapshot.progress?.total ? snapshot.progress : null;
+  const signedOut = state === "signedOut";
+  return {
+    scene,
+    voyage: voyageOf(scene, pending.total, progress),
+    ...words(scene, pending.total, acknowledged.total, progress),
+    asksConsent: !settings.consent,
+    asksSignIn: settings.consent && (signedOut || snapshot.problem?.code === SIGN_IN_AGAIN),
+    problem: scene === "trouble" ? snapshot.problem : null,
+    figures: settings.consent ? { pending, acknowledged, quarantined: count(snapshot.quarantined) } : null,
+    progress,
+    lastSuccessAt: snapshot.lastSuccessAt,
+    nextAttemptAt: nextAttempt(snapshot),
+    canSync: settings.consent && !settings.paused && !signedOut && state !== "syncing",
+    paused: settings.paused,
+    email: signedOut ? null : snapshot.email,
+    serverUrl: settings.serverUrl,
+  };
+}
+
+/** @param {import("../snapshot.js").Snapshot} snapshot @param {number} pending @returns {View["scene"]} */
+function sceneOf({ settings, state, problem }, pending) {
+  if (!settings.consent) return "consent";
+  if (settings.paused) return "paused";
+  if (state === "syncing") return "syncing";
+  if (state === "signedOut") return "signedOut";
+  if (problem && state !== "idle") return "trouble";
+  return pending ? "waiting" : "safe";
+}
+
+/** @param {View["scene"]} scene @param {number} pending @param {View["progress"]} progress */
+function voyageOf(scene, pending, progress) {
+  if (scene === "safe") return 1;
+  if (scene === "syncing") return progress ? 0.15 + 0.75 * Math.min(1, progress.done / progress.total) : 0.3;
+  if (scene === "trouble" || scene === "paused") return pending ? 0.45 : 0.6;
+  return scene === "waiting" ? 0.15 : 0;
+}
+
+/**
+ * @param {View["scene"]} scene @param {number} pending @param {number} acknowledged @param {View["progress"]} progress
+ * @returns {{ headline: Text, detail: Text }}
+ */
+function words(scene, pending, acknowledged, progress) {
+  switch (scene) {
+    case "safe":
+      return acknowledged
+        ? { headline: { key: "stateSafe" }, detail: { key: "detailSafe" } }
+        : { headline: { key: "stateEmpty" }, detail: { key: "detailEmpty" } };
+    case "waiting":
+      return { headline: { key: "stateWaiting", values: [pending] }, detail: { key: "detailWaiting" } };
+    case "syncing":
+      return {
+        headline: { key: "stateSyncing" },
+        detail: progress
+          ? { key: "detailSyncing", values: [progress.done, progress.total] }
+          : { key: "detailSyncingSoon" },
+      };
+    case "signedOut":
+      return { headline: { key: "stateSignedOut" }, detail: { key: "detailSignedOut" } };
+    case "paused":
+      return { headline: { key: "statePaused" }, detail: { key: "detailPaused" } };
+    case "trouble":
+      return { headline: { key: "stateTrouble" }, detail: { key: "detailTrouble", values: [pending] } };
+    case "consent":
+      return { headline: { key: "stateConsent" }, detail: { key: "detailConsent" } };
+    case "broken":
+      return { headline: { key: "stateBroken" }, detail: { key: "detailBroken" } };
+  }
+}
+
+/** @param {import("../snapshot.js").Snapshot} snapshot @returns {View["nextAttemptAt"]} */
+function nextAttempt({ settings, state, problem, nextAttemptAt }) {
+  if (settings.paused) return { key: "whenResumed" };
+  if (state === "signedOut" || problem?.code === SIGN_IN_AGAIN) return { key: "whenNeeded" };
+  return nextAttemptAt;
+}
+
+/** @param {{ pageVisits: number, tabAggregates: number }} perKind @returns {Count} */
+const count = ({ pageVisits, tabAggregates }) => ({
+  total: pageVisits + tabAggregates,
+  pageVisits,
+  tabAggregates,
+});
+
+/**
+ * What is shown where the background doesn't answer, or the core can't be loaded.
+ *
+ * @param {{ code: string, message: string }} problem
+ * @returns {View}
+ */
+export function brokenView(problem) {
+  return {
+    scene: "broken",
+    voyage: 0.45,
+    ...words("broken", 0, 0, null),
+    asksConsent: false,
+    asksSignIn: false,
+    problem,
+    figures: null,
+    progress: null,
+    lastSuccessAt: null,
+    nextAttemptAt: null,
+    canSync: false,
+    paused: false,
+    email: null,
+    serverUrl: "",
+  };
+}

@@ -1,0 +1,67 @@
+// @ts-check
+import { ensureSyncAlarm } from "./alarms.js";
+import { forCore, ready } from "./core.js";
+import { signIn } from "./session.js";
+import { readSettings, writeSettings } from "./settings.js";
+import { publish, rememberEmail, snapshotOf } from "./snapshot.js";
+
+/**
+ * Does what a page asks for.
+ *
+ * @param {import("./messages.js").Request} request
+ * @returns {Promise<unknown>} see {@link import("./messages.js").Request}
+ */
+export async function answer(request) {
+  const core = await ready();
+  switch (request.type) {
+    case "status":
+      return snapshotOf(await core.status());
+    case "syncNow":
+      return core.sync({ force: true });
+    case "signIn": {
+      const { serverUrl } = await readSettings();
+      await core.setSession(await signIn(serverUrl, request.email, request.password));
+      await rememberEmail(request.email);
+      syncInBackground(core);
+      return changed(core);
+    }
+    case "signOut":
+      await core.setSession(null);
+      await rememberEmail(null);
+      return changed(core);
+    case "setSettings": {
+      const settings = await writeSettings(request.settings);
+      await core.setSettings(forCore(settings));
+      await ensureSyncAlarm(settings.intervalMinutes);
+      return changed(core);
+    }
+    case "import":
+      return core.record(recordsOf(request.records));
+  }
+}
+
+/**
+ * @param {string} ndjson one record a line
+ * @returns {import("../pkg/heyho_sync.js").RecordInput}
+ */
+function recordsOf(ndjson) {
+  const lines = ndjson.split("\n").filter((line) => line.trim() !== "");
+  const entries = lines.map((line) => JSON.parse(line));
+  const ofKind = (/** @type {string} */ kind) =>
+    entries.flatMap((entry) => (entry.kind === kind ? [entry.record] : []));
+  return { pageVisits: ofKind("page_visit"), tabAggregates: ofKind("tab_aggregate") };
+}
+
+/** @param {Core} core */
+async function changed(core) {
+  const status = await core.status();
+  void publish(status);
+  return snapshotOf(status);
+}
+
+/** A failure of this sync is in the status; nobody waits for it here. @param {Core} core */
+function syncInBackground(core) {
+  core.sync({ force: true }).catch(() => {});
+}
+
+/** @typedef {import("../pkg/heyho_sync.js").SyncCore} Core */

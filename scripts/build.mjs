@@ -1,0 +1,63 @@
+// Builds the core (pkg/) and the extension (dist/chrome, dist/firefox and their zips).
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { zipFolder } from "./lib/zip.mjs";
+import { giveUp, root, setUpBuild } from "./setup.mjs";
+
+/** Builds what has changed since the last build. Set-up must have been done. */
+export async function build() {
+  buildCore();
+  await buildExtension();
+}
+
+function buildCore() {
+  const stamp = path.join(root, "pkg", ".built-from");
+  const inputs = hashOfInputs();
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === inputs) return;
+  console.log("build: the core (pkg/)");
+  const args = ["build", "--release", "--target", "web", "--out-dir", "pkg", "--mode", "no-install"];
+  const built = spawnSync("wasm-pack", args, { cwd: root, stdio: "inherit", env: withoutMachinePaths() });
+  if (built.status !== 0) giveUp("the core could not be built; the compiler's words are above.");
+  writeFileSync(stamp, inputs);
+}
+
+function hashOfInputs() {
+  const sources = readdirSync(path.join(root, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
+  const hash = createHash("sha256");
+  for (const file of [...sources, path.join(root, "Cargo.toml"), path.join(root, "Cargo.lock")].sort()) {
+    hash.update(path.relative(root, file)).update("\0").update(readFileSync(file)).update("\0");
+  }
+  return hash.digest("hex");
+}
+
+/** The environment in which panics name source files the same way on every machine. */
+function withoutMachinePaths() {
+  const cargoHome = process.env.CARGO_HOME || path.join(process.env.HOME || "", ".cargo");
+  const flags = [`--remap-path-prefix=${cargoHome}=cargo`, `--remap-path-prefix=${root}=heyho-sync`];
+  return { ...process.env, CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: flags.join(" ") };
+}
+
+async function buildExtension() {
+  const { default: webpack } = await import("webpack");
+  const { default: configs } = await import("../webpack.config.js");
+  const stats = await new Promise((resolve, reject) => {
+    const compiler = webpack(configs);
+    compiler.run((error, result) => compiler.close(() => (error ? reject(error) : resolve(result))));
+  });
+  if (stats.hasErrors() || stats.hasWarnings()) {
+    console.error(stats.toString({ preset: "errors-warnings" }));
+    giveUp("the extension could not be built; webpack's words are above.");
+  }
+  for (const { output } of configs) zipFolder(output.path, `${output.path}.zip`);
+  console.log("build: the extension (dist/chrome, dist/firefox)");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  setUpBuild();
+  await build();
+}

@@ -1,0 +1,75 @@
+// Firefox with the built extension, driven by selenium-webdriver.
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { Builder, By, until } from "selenium-webdriver";
+import firefox from "selenium-webdriver/firefox.js";
+import { programs, root } from "../setup.mjs";
+
+// Firefox makes one up for each installation; fixed, so that the extension's pages can be named.
+const UUID = "6d1f0c52-7d5e-4d2c-9a3b-3f6a3f5f9e01";
+
+/** Starts Firefox without a window and installs the extension for as long as it runs. */
+export async function launchFirefox() {
+  const manifest = JSON.parse(readFileSync(path.join(root, "manifest.json"), "utf8"));
+  const id = manifest.browser_specific_settings.gecko.id;
+  const options = new firefox.Options()
+    .setBinary(programs.firefox())
+    .addArguments("-headless")
+    .setPreference("app.update.enabled", false)
+    .setPreference("extensions.webextensions.uuids", JSON.stringify({ [id]: UUID }));
+  // Without system access this Firefox doesn't let a driver open an extension's pages.
+  const service = new firefox.ServiceBuilder(programs.geckodriver()).addArguments("--allow-system-access");
+  const driver = await new Builder()
+    .forBrowser("firefox")
+    .setFirefoxOptions(options)
+    .setFirefoxService(service)
+    .build();
+  await driver.installAddon(path.join(root, "dist", "firefox"), true);
+  return new ExtensionFirefox(driver, id);
+}
+
+export class ExtensionFirefox {
+  constructor(driver, id) {
+    this.driver = driver;
+    this.id = id;
+  }
+
+  /** Opens the popup as a page of its own and waits until it shows the state. */
+  async openPopup() {
+    await this.driver.get(`moz-extension://${UUID}/popup/popup.html`);
+    await this.driver.wait(until.elementLocated(By.css('body:not([data-scene="loading"])')), 10_000);
+  }
+
+  part(testId) {
+    return this.driver.findElement(By.css(`[data-testid="${testId}"]`));
+  }
+
+  /** Sends the background a message from the popup. Returns its answer. */
+  ask(message) {
+    return this.driver.executeAsyncScript(
+      "const [message, done] = arguments; browser.runtime.sendMessage(message).then(done);",
+      message,
+    );
+  }
+
+  /** Resolves when the popup shows `text` in one of its parts. */
+  async untilShown(testId, text) {
+    await this.driver.wait(until.elementTextContains(this.part(testId), text), 10_000);
+  }
+
+  /** Ends the event page, as the browser does with one that is idle. */
+  async stopBackground() {
+    await this.driver.setContext("chrome");
+    await this.driver.executeAsyncScript(
+      `const [id, done] = arguments;
+       const { extension } = WebExtensionPolicy.getByID(id);
+       extension.terminateBackground({ disableResetIdleForTest: true }).then(done);`,
+      this.id,
+    );
+    await this.driver.setContext("content");
+  }
+
+  async close() {
+    await this.driver.quit();
+  }
+}

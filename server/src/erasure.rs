@@ -1,0 +1,152 @@
+//! What a user has erased, as predicates over records. Pure decisions.
+
+use crate::{
+    time::UnixMillis,
+    validation::{PageVisit, TabAggregate},
+};
+
+/// One erasure: visits of these sites, in this span of time, are not to be held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// Host in normal form, subdomains included; none means every site.
+    pub site: Option<String>,
+    /// First moment that falls under it.
+    pub from: UnixMillis,
+    /// Last moment that falls under it.
+    pub to: UnixMillis,
+}
+
+impl Erasure {
+    /// Whether this visit must not be held.
+    pub fn covers_visit(&self, visit: &PageVisit) -> bool {
+        self.covers_moment(visit.visited_at_ms)
+            && self.site.as_deref().is_none_or(|site| {
+                is_of_site(&visit.host, site)
+                    || visit.domain.as_deref().is_some_and(|domain| is_of_site(domain, site))
+            })
+    }
+
+    /// Takes out of a visit that may stay what names the erased site.
+    pub fn redact_visit(&self, visit: &mut PageVisit) {
+        if let Some(site) = self.site.as_deref()
+            && self.covers_moment(visit.visited_at_ms)
+        {
+            let texts = [&mut visit.title, &mut visit.extra, &mut visit.idle_periods];
+            redact_visit_texts(site, &mut visit.metadata, texts);
+        }
+    }
+
+    /// Takes out of an aggregate that may stay what names the erased site. One that doesn't say when it ended is
+    /// taken to belong to the span.
+    pub fn redact_aggregate(&self, aggregate: &mut TabAggregate) {
+        if let Some(site) = self.site.as_deref()
+            && aggregate.closed_at_ms.is_none_or(|closed_at| self.covers_moment(closed_at))
+        {
+            let texts = [
+                &mut aggregate.current_url,
+                &mut aggregate.current_host,
+                &mut aggregate.current_domain,
+                &mut aggregate.statistics,
+                &mut aggregate.extra,
+            ];
+            redact_aggregate_texts(site, &mut aggregate.domain_durations, texts);
+        }
+    }
+
+    fn covers_moment(&self, moment_ms: i64) -> bool {
+        (self.from.0..=self.to.0).contains(&moment_ms)
+    }
+}
+
+/// Whether a host is the site or one of its subdomains.
+pub fn is_of_site(host: &str, site: &str) -> bool {
+    host.strip_suffix(site).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Whether a text holds the name of the site as a word of its own: `a.example.com/x` names `example.com`,
+/// `badexample.com` and `example.com.evil` don't.
+pub fn names_site(text: &str, site: &str) -> bool {
+    let text = text.to_lowercase();
+    text.match_indices(site).any(|(start, found)| {
+        let before = text.get(..start).and_then(|before| before.chars().next_back());
+        let mut after = text.get(start + found.len()..).unwrap_or_default().chars();
+        let next = after.next();
+        let ends = match next {
+            Some('.') => !after.next().is_some_and(char::is_alphanumeric),
+            next => !is_part_of_name(next),
+        };
+        !is_part_of_name(before) && ends
+    })
+}
+
+fn is_part_of_name(c: Option<char>) -> bool {
+    c.is_some_and(|c| c.is_alphanumeric() || c == '-' || c == '_')
+}
+
+/// The fields of a visit that may name a site which it isn't a visit of. Metadata is never null.
+pub fn redact_visit_texts(site: &str, metadata: &mut String, texts: [&mut Option<String>; 3]) {
+    if names_site(metadata, site) {
+        *metadata = "{}".to_owned();
+    }
+    texts.into_iter().for_each(|text| clear_if_names(text, site));
+}
+
+/// The same for an aggregate. Durations lose only the share of the site.
+pub fn redact_aggregate_texts(site: &str, durations: &mut Option<String>, texts: [&mut Option<String>; 5]) {
+    *durations = durations.take().and_then(|durations| without_site(&durations, site));
+    texts.into_iter().for_each(|text| clear_if_names(text, site));
+}
+
+fn clear_if_names(field: &mut Option<String>, site: &str) {
+    if field.as_deref().is_some_and(|text| names_site(text, site)) {
+        *field = None;
+    }
+}
+
+/// The durations without those of the site. Anything but an object of hosts goes as a whole if it names the site.
+fn without_site(durations: &str, site: &str) -> Option<String> {
+    if !names_site(durations, site) {
+        return Some(durations.to_owned());
+    }
+    let mut by_host: serde_json::Map<String, serde_json::Value> = serde_json::from_str(durations).ok()?;
+    by_host.retain(|host, value| !names_site(host, site) && !names_site(&value.to_string(), site));
+    Some(serde_json::Value::Object(by_host).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_includes_its_subdomains_and_no_look_alikes() {
+        for (host, expected) in [
+            ("example.com", true),
+            ("a.b.example.com", true),
+            ("badexample.com", false),
+            ("example.com.evil", false),
+        ] {
+            assert_eq!(is_of_site(host, "example.com"), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_in_text_as_a_word_of_its_own() {
+        for (text, expected) in [
+            ("https://Example.com/x", true),
+            (r#"{"a":"see a.example.com."}"#, true),
+            ("example.com", true),
+            ("badexample.com", false),
+            ("example.com.evil", false),
+            ("example.community", false),
+        ] {
+            assert_eq!(names_site(text, "example.com"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_lose_only_the_erased_site() {
+        let kept = without_site(r#"{"a.example.com":5,"other.org":7}"#, "example.com");
+        assert_eq!(kept.as_deref(), Some(r#"{"other.org":7}"#));
+        assert_eq!(without_site(r#"[["example.com",5]]"#, "example.com"), None);
+    }
+}

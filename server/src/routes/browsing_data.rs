@@ -1,0 +1,115 @@
+//! A user's own records: reading them back, and erasing them.
+
+use axum::{
+    Json, Router,
+    extract::{Query, State, rejection::QueryRejection},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    app::App, auth::Caller, erasure::Erasure, error::ApiError, policy, time::UnixMillis, validation,
+    wire::Form,
+};
+
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/browsing_data", get(browsing_data)).route("/data/erase", post(erase))
+}
+
+#[derive(Deserialize)]
+struct Page {
+    page: Option<i64>,
+    per_page: Option<i64>,
+}
+
+/// One page of visits, newest first, and one of aggregates.
+async fn browsing_data(
+    State(app): State<App>,
+    caller: Caller,
+    query: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(asked) = query.map_err(|_| ApiError::BadRequest("page and per_page must be whole numbers."))?;
+    let page = asked.page.unwrap_or(1);
+    let per_page = asked.per_page.unwrap_or(policy::MAX_PAGE_RECORDS);
+    if !(1..=policy::MAX_PAGE_RECORDS).contains(&per_page) {
+        return Err(ApiError::InvalidField { field: "per_page", message: "must be from 1 to 100" });
+    }
+    let offset =
+        page.checked_sub(1).filter(|before| *before >= 0).and_then(|before| before.checked_mul(per_page));
+    let offset = offset.ok_or(ApiError::InvalidField { field: "page", message: "must be 1 or more" })?;
+    let page_visits = app.store.page_visits(caller.user_id, per_page, offset).await?;
+    let tab_aggregates = app.store.tab_aggregates(caller.user_id, per_page, offset).await?;
+    let full = i64::try_from(page_visits.len().max(tab_aggregates.len())).unwrap_or(i64::MAX) == per_page;
+    Ok(Json(json!({
+        "success": true,
+        "data": {
+            "page_visits": page_visits,
+            "tab_aggregates": tab_aggregates,
+            "pagination": { "page": page, "per_page": per_page, "next_page": full.then_some(page + 1) },
+        },
+    })))
+}
+
+#[derive(Deserialize)]
+struct EraseForm {
+    scope: Option<String>,
+    site: Option<String>,
+    from: Option<Value>,
+    to: Option<Value>,
+}
+
+/// Erases everything, a site, or a span of time; for good, also what comes later and falls under it.
+///
+/// Without `to`, the span ends now by the server's clock; a client gives its own moment.
+async fn erase(
+    State(app): State<App>,
+    caller: Caller,
+    form: Form<EraseForm>,
+) -> Result<Json<Value>, ApiError> {
+    let Form(form) = form;
+    let now = UnixMillis::now();
+    let erasure = erasure(&form, now)?;
+    let erased = app.store.erase(caller.user_id, &erasure, now).await?;
+    Ok(Json(json!({
+        "success": true,
+        "message": "Erased",
+        "data": { "page_visits_erased": erased.page_visits, "tab_aggregates_erased": erased.tab_aggregates },
+    })))
+}
+
+fn erasure(form: &EraseForm, now: UnixMillis) -> Result<Erasure, ApiError> {
+    let from = moment("from", form.from.as_ref())?;
+    let to = moment("to", form.to.as_ref())?;
+    let unexpected = |field| ApiError::InvalidField { field, message: "doesn't go with this scope" };
+    let erasure = match (form.scope.as_deref(), &form.site, from) {
+        (Some("all"), Some(_), _) | (Some("range"), Some(_), _) => return Err(unexpected("site")),
+        (Some("all"), None, Some(_)) => return Err(unexpected("from")),
+        (Some("all"), None, None) => Erasure { site: None, from: UnixMillis(0), to: to.unwrap_or(now) },
+        (Some("site"), Some(site), from) => {
+            let site = validation::site(site)
+                .ok_or(ApiError::InvalidField { field: "site", message: "must be a host name" })?;
+            Erasure { site: Some(site), from: from.unwrap_or(UnixMillis(0)), to: to.unwrap_or(now) }
+        }
+        (Some("site"), None, _) => {
+            return Err(ApiError::InvalidField { field: "site", message: "is missing" });
+        }
+        (Some("range"), None, Some(from)) => Erasure { site: None, from, to: to.unwrap_or(now) },
+        (Some("range"), None, None) => {
+            return Err(ApiError::InvalidField { field: "from", message: "is missing" });
+        }
+        _ => return Err(ApiError::InvalidField { field: "scope", message: "must be all, site or range" }),
+    };
+    if erasure.from > erasure.to {
+        return Err(ApiError::InvalidField { field: "to", message: "must not be before from" });
+    }
+    Ok(erasure)
+}
+
+fn moment(field: &'static str, given: Option<&Value>) -> Result<Option<UnixMillis>, ApiError> {
+    given
+        .filter(|value| !value.is_null())
+        .map(|value| validation::millis(value).map(UnixMillis))
+        .transpose()
+        .map_err(|message| ApiError::InvalidField { field, message })
+}

@@ -1,0 +1,161 @@
+//! Saving a batch: everything in one transaction, or nothing.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
+
+use super::{Store, StoreError, Write, idempotency::Idempotency, sync_log::SyncLogEntry};
+use crate::{policy, time::UnixMillis, validation::Batch};
+
+/// What became of a batch that was saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncCounts {
+    /// Page visits stored, created and updated together.
+    pub page_visits_synced: usize,
+    /// Tab aggregates stored, created and updated together.
+    pub tab_aggregates_synced: usize,
+    /// Records that changed nothing: the same or a higher revision is held already, or the user has erased them.
+    pub ignored_records_count: usize,
+    /// Always 0 in a 200: a batch with a record to refuse is refused as a whole.
+    pub rejected_records_count: usize,
+    /// Records whose id was new.
+    pub created: usize,
+    /// Records that replaced an older revision.
+    pub updated: usize,
+}
+
+/// The records of a batch as the parameters of the two statements.
+struct Rows {
+    page_visits: String,
+    tab_aggregates: String,
+}
+
+impl Rows {
+    fn of(batch: &Batch) -> Result<Self, StoreError> {
+        Ok(Self {
+            page_visits: serde_json::to_string(&batch.page_visits)?,
+            tab_aggregates: serde_json::to_string(&batch.tab_aggregates)?,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Stored {
+    created: usize,
+    updated: usize,
+}
+
+impl Stored {
+    fn total(&self) -> usize {
+        self.created + self.updated
+    }
+}
+
+impl Store {
+    /// Saves the batch of one user in one transaction.
+    ///
+    /// A record is stored if its revision is higher than the one held, whatever the order of arrival; so the same
+    /// batch can be saved any number of times. With a key, the counts of the first time are given again.
+    pub async fn save_batch(
+        &self,
+        user_id: i64,
+        batch: &Batch,
+        key: Option<&Idempotency>,
+        now: UnixMillis,
+    ) -> Result<SyncCounts, StoreError> {
+        let rows = Rows::of(batch)?;
+        let mut attempt = 1;
+        loop {
+            match self.try_save_batch(user_id, batch, &rows, key, now).await {
+                Err(error) if error.is_conflict() && attempt < policy::TRANSACTION_ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_save_batch(
+        &self,
+        user_id: i64,
+        batch: &Batch,
+        rows: &Rows,
+        key: Option<&Idempotency>,
+        now: UnixMillis,
+    ) -> Result<SyncCounts, StoreError> {
+        let mut write = self.begin_write().await?;
+        let has_erasures = write.take_turn(user_id, now).await?;
+        if let Some(key) = key
+            && let Some(counts) = write.remembered_counts(user_id, key, now).await?
+        {
+            return Ok(counts);
+        }
+        let counts = if has_erasures {
+            let kept = self.without_erased(&mut write, user_id, batch).await?;
+            self.upsert_rows(&mut write, user_id, &Rows::of(&kept)?, batch.sent, now).await?
+        } else {
+            self.upsert_rows(&mut write, user_id, rows, batch.sent, now).await?
+        };
+        write.log_sync(user_id, &SyncLogEntry::saved(&counts, batch), now).await?;
+        if let Some(key) = key {
+            write.remember_counts(user_id, key, &counts, now).await?;
+        }
+        write.commit().await?;
+        Ok(counts)
+    }
+
+    async fn upsert_rows(
+        &self,
+        write: &mut Write,
+        user_id: i64,
+        rows: &Rows,
+        sent: usize,
+        now: UnixMillis,
+    ) -> Result<SyncCounts, StoreError> {
+        let visits =
+            write.upsert(&self.statements.upsert_page_visits, user_id, &rows.page_visits, now).await?;
+        let aggregates =
+            write.upsert(&self.statements.upsert_tab_aggregates, user_id, &rows.tab_aggregates, now).await?;
+        Ok(SyncCounts {
+            page_visits_synced: visits.total(),
+            tab_aggregates_synced: aggregates.total(),
+            ignored_records_count: sent.saturating_sub(visits.total() + aggregates.total()),
+            rejected_records_count: 0,
+            created: visits.created + aggregates.created,
+            updated: visits.updated + aggregates.updated,
+        })
+    }
+}
+
+impl Write {
+    /// Locks the user's row, so that writes of one user happen one after the other on every database. Tells
+    /// whether the user has erased anything.
+    pub(super) async fn take_turn(&mut self, user_id: i64, now: UnixMillis) -> Result<bool, StoreError> {
+        let has_erasures: Option<i64> =
+            sqlx::query_scalar("update users set last_write_at_ms = $2 where id = $1 returning has_erasures")
+                .bind(user_id)
+                .bind(now.0)
+                .fetch_optional(&mut *self.transaction)
+                .await?;
+        has_erasures.map(|flag| flag != 0).ok_or(StoreError::AccountGone)
+    }
+
+    async fn upsert(
+        &mut self,
+        statement: &Arc<str>,
+        user_id: i64,
+        records: &str,
+        now: UnixMillis,
+    ) -> Result<Stored, StoreError> {
+        if records == "[]" {
+            return Ok(Stored::default());
+        }
+        let stored_revisions: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(Arc::clone(statement)))
+            .bind(user_id)
+            .bind(records)
+            .bind(now.0)
+            .fetch_all(&mut *self.transaction)
+            .await?;
+        let created = stored_revisions.iter().filter(|count| **count == 1).count();
+        Ok(Stored { created, updated: stored_revisions.len() - created })
+    }
+}

@@ -1,0 +1,103 @@
+//! Where SQLite and PostgreSQL differ.
+
+use super::StoreError;
+
+/// Which database this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Embedded, one machine.
+    Sqlite,
+    /// PostgreSQL, or a distributed database that speaks its protocol.
+    Postgres,
+}
+
+/// A column of a record table, as the statements and PostgreSQL need to know it.
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) sql_type: &'static str,
+}
+
+impl Dialect {
+    /// Reads the dialect off a database URL.
+    pub fn of_url(url: &str) -> Result<Self, StoreError> {
+        match url.split(':').next() {
+            Some("sqlite") => Ok(Self::Sqlite),
+            Some("postgres" | "postgresql") => Ok(Self::Postgres),
+            _ => Err(StoreError::UnknownDatabase),
+        }
+    }
+
+    /// A missing SQLite file is created, unless the URL says otherwise.
+    pub(super) fn connect_url(self, url: &str) -> String {
+        match self {
+            Self::Sqlite if !url.contains("mode=") => {
+                let separator = if url.contains('?') { '&' } else { '?' };
+                format!("{url}{separator}mode=rwc")
+            }
+            _ => url.to_owned(),
+        }
+    }
+
+    /// Run once on every new connection.
+    pub(super) fn connection_settings(self) -> &'static [&'static str] {
+        match self {
+            // Full synchronisation: after our 200 the client deletes its copy, so a power cut must not undo the commit.
+            Self::Sqlite => &[
+                "pragma busy_timeout = 10000",
+                "pragma journal_mode = wal",
+                "pragma synchronous = full",
+                "pragma foreign_keys = on",
+            ],
+            Self::Postgres => &[],
+        }
+    }
+
+    /// SQLite takes its write lock at the beginning: a read that turns into a write can't wait and would fail.
+    pub(super) fn begin_write(self) -> &'static str {
+        match self {
+            Self::Sqlite => "begin immediate",
+            Self::Postgres => "begin",
+        }
+    }
+
+    /// A `from` item named `r` that makes rows of the JSON array in parameter `$parameter`.
+    pub(super) fn rows_of_json(self, parameter: usize, columns: &[Column]) -> String {
+        match self {
+            Self::Sqlite => format!("json_each(${parameter}) as r"),
+            Self::Postgres => {
+                let columns: Vec<String> =
+                    columns.iter().map(|column| format!("{} {}", column.name, column.sql_type)).collect();
+                format!("json_to_recordset(${parameter}::json) as r({})", columns.join(", "))
+            }
+        }
+    }
+
+    /// A `from` item whose `r.value` are the strings of the JSON array in parameter `$parameter`.
+    pub(super) fn strings_of_json(self, parameter: usize) -> String {
+        match self {
+            Self::Sqlite => format!("json_each(${parameter}) as r"),
+            Self::Postgres => format!("json_array_elements_text(${parameter}::json) as r(value)"),
+        }
+    }
+
+    /// One column of a row that `rows_of_json` made.
+    pub(super) fn column_of_row(self, column: &Column) -> String {
+        match self {
+            Self::Sqlite => format!("r.value ->> '{}'", column.name),
+            Self::Postgres => format!("r.{}", column.name),
+        }
+    }
+}
+
+/// Serialisation failure and deadlock in PostgreSQL; busy and busy-snapshot in SQLite.
+pub(super) fn is_conflict_code(code: &str) -> bool {
+    matches!(code, "40001" | "40P01" | "5" | "517")
+}
+
+/// Conflicts, connection trouble (class 08), shutdown (57P0x), out of connections (53300), locked table (6).
+pub(super) fn is_temporary_code(code: &str) -> bool {
+    is_conflict_code(code)
+        || code.starts_with("08")
+        || code.starts_with("57P0")
+        || matches!(code, "53300" | "6")
+}

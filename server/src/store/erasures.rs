@@ -1,0 +1,339 @@
+//! Erasing, and keeping what was erased from coming back.
+
+use std::{collections::HashSet, sync::Arc};
+
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
+
+use super::{Store, StoreError, Write};
+use crate::{
+    erasure::{Erasure, redact_aggregate_texts, redact_visit_texts},
+    policy,
+    time::UnixMillis,
+    validation::Batch,
+};
+
+/// How much an erasure has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Erased {
+    /// Page visits.
+    pub page_visits: u64,
+    /// Tab aggregates.
+    pub tab_aggregates: u64,
+}
+
+/// Fields of a stored visit that may name another site.
+#[derive(Serialize)]
+pub(super) struct VisitTexts {
+    id: String,
+    metadata: String,
+    title: Option<String>,
+    extra: Option<String>,
+    idle_periods: Option<String>,
+}
+
+impl<'r> FromRow<'r, AnyRow> for VisitTexts {
+    fn from_row(row: &'r AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            metadata: row.try_get("metadata")?,
+            title: row.try_get("title")?,
+            extra: row.try_get("extra")?,
+            idle_periods: row.try_get("idle_periods")?,
+        })
+    }
+}
+
+/// Fields of a stored aggregate that may name another site.
+#[derive(Serialize)]
+pub(super) struct AggregateTexts {
+    id: String,
+    domain_durations: Option<String>,
+    current_url: Option<String>,
+    current_host: Option<String>,
+    current_domain: Option<String>,
+    statistics: Option<String>,
+    extra: Option<String>,
+}
+
+impl<'r> FromRow<'r, AnyRow> for AggregateTexts {
+    fn from_row(row: &'r AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            domain_durations: row.try_get("domain_durations")?,
+            current_url: row.try_get("current_url")?,
+            current_host: row.try_get("current_host")?,
+            current_domain: row.try_get("current_domain")?,
+            statistics: row.try_get("statistics")?,
+            extra: row.try_get("extra")?,
+        })
+    }
+}
+
+/// Visits under a predicate. Parameters: user, site (empty for every site), from and to in ms.
+const COVERED: &str = "user_id = $1 and visited_at_ms between $3 and $4 and ($2 = '' \
+     or host = $2 or substr(host, length(host) - length($2)) = '.' || $2 \
+     or domain = $2 or substr(domain, length(domain) - length($2)) = '.' || $2)";
+
+impl Store {
+    /// Removes what falls under the erasure, now and whenever it comes again.
+    pub async fn erase(
+        &self,
+        user_id: i64,
+        erasure: &Erasure,
+        now: UnixMillis,
+    ) -> Result<Erased, StoreError> {
+        let mut write = self.begin_write().await?;
+        write.take_turn(user_id, now).await?;
+        write.record_erasure(user_id, erasure, now).await?;
+        let erased = write.delete_covered(user_id, erasure).await?;
+        if let Some(site) = &erasure.site {
+            self.redact_visits(&mut write, user_id, erasure, site).await?;
+            self.redact_aggregates(&mut write, user_id, erasure, site).await?;
+        }
+        write.commit().await?;
+        Ok(erased)
+    }
+
+    /// The batch without what the user has erased; remembers the ids of the visits that were left out.
+    pub(super) async fn without_erased(
+        &self,
+        write: &mut Write,
+        user_id: i64,
+        batch: &Batch,
+    ) -> Result<Batch, StoreError> {
+        let statements = &self.statements;
+        let erasures = write.erasures(user_id).await?;
+        let (covered, mut page_visits): (Vec<_>, Vec<_>) = batch
+            .page_visits
+            .iter()
+            .cloned()
+            .partition(|visit| erasures.iter().any(|erasure| erasure.covers_visit(visit)));
+        let covered: Vec<&str> = covered.iter().map(|visit| visit.id.as_str()).collect();
+        for statement in [
+            &statements.mark_visits_erased,
+            &statements.delete_page_visits,
+            &statements.delete_tab_aggregates_of_visits,
+        ] {
+            write.execute_for_ids(statement, user_id, &covered).await?;
+        }
+
+        let referred: Vec<&str> = page_visits
+            .iter()
+            .map(|visit| visit.id.as_str())
+            .chain(batch.tab_aggregates.iter().map(|aggregate| aggregate.page_visit_id.as_str()))
+            .collect();
+        let erased: HashSet<String> =
+            write.ids_in(&statements.known_erased_visits, user_id, &referred).await?.into_iter().collect();
+        page_visits.retain(|visit| !erased.contains(&visit.id));
+        let mut tab_aggregates = batch.tab_aggregates.clone();
+        tab_aggregates.retain(|aggregate| !erased.contains(&aggregate.page_visit_id));
+        for erasure in &erasures {
+            page_visits.iter_mut().for_each(|visit| erasure.redact_visit(visit));
+            tab_aggregates.iter_mut().for_each(|aggregate| erasure.redact_aggregate(aggregate));
+        }
+        Ok(Batch { page_visits, tab_aggregates, sent: batch.sent, client: batch.client.clone() })
+    }
+
+    async fn redact_visits(
+        &self,
+        write: &mut Write,
+        user_id: i64,
+        erasure: &Erasure,
+        site: &str,
+    ) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let mut rows: Vec<VisitTexts> = sqlx::query_as(
+                "select id, metadata, title, extra, idle_periods from page_visits \
+                 where user_id = $1 and id > $2 and visited_at_ms between $4 and $5 \
+                 and lower(metadata || coalesce(title, '') || coalesce(extra, '') || coalesce(idle_periods, '')) \
+                     like '%' || $3 || '%' \
+                 order by id limit $6",
+            )
+            .bind(user_id)
+            .bind(&after)
+            .bind(site)
+            .bind(erasure.from.0)
+            .bind(erasure.to.0)
+            .bind(policy::ERASE_PAGE_ROWS)
+            .fetch_all(&mut *write.transaction)
+            .await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for row in &mut rows {
+                let texts = [&mut row.title, &mut row.extra, &mut row.idle_periods];
+                redact_visit_texts(site, &mut row.metadata, texts);
+            }
+            write.execute_for_rows(&self.statements.replace_visit_texts, user_id, &rows).await?;
+        }
+    }
+
+    async fn redact_aggregates(
+        &self,
+        write: &mut Write,
+        user_id: i64,
+        erasure: &Erasure,
+        site: &str,
+    ) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let mut rows: Vec<AggregateTexts> = sqlx::query_as(
+                "select id, domain_durations, current_url, current_host, current_domain, statistics, extra \
+                 from tab_aggregates \
+                 where user_id = $1 and id > $2 and (closed_at_ms is null or closed_at_ms between $4 and $5) \
+                 and lower(coalesce(domain_durations, '') || coalesce(current_url, '') || coalesce(current_domain, '') \
+                     || coalesce(statistics, '') || coalesce(extra, '')) like '%' || $3 || '%' \
+                 order by id limit $6",
+            )
+            .bind(user_id)
+            .bind(&after)
+            .bind(site)
+            .bind(erasure.from.0)
+            .bind(erasure.to.0)
+            .bind(policy::ERASE_PAGE_ROWS)
+            .fetch_all(&mut *write.transaction)
+            .await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for row in &mut rows {
+                let texts = [
+                    &mut row.current_url,
+                    &mut row.current_host,
+                    &mut row.current_domain,
+                    &mut row.statistics,
+                    &mut row.extra,
+                ];
+                redact_aggregate_texts(site, &mut row.domain_durations, texts);
+            }
+            write.execute_for_rows(&self.statements.replace_aggregate_texts, user_id, &rows).await?;
+        }
+    }
+}
+
+impl Write {
+    async fn record_erasure(
+        &mut self,
+        user_id: i64,
+        erasure: &Erasure,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into erasures (user_id, site, from_ms, to_ms, erased_at_ms) values ($1, $2, $3, $4, $5) \
+             on conflict (user_id, site, from_ms, to_ms) do nothing",
+        )
+        .bind(user_id)
+        .bind(erasure.site.as_deref().unwrap_or_default())
+        .bind(erasure.from.0)
+        .bind(erasure.to.0)
+        .bind(now.0)
+        .execute(&mut *self.transaction)
+        .await?;
+        for statement in [
+            "update users set has_erasures = 1 where id = $1",
+            "delete from idempotency_keys where user_id = $1",
+        ] {
+            sqlx::query(statement).bind(user_id).execute(&mut *self.transaction).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_covered(&mut self, user_id: i64, erasure: &Erasure) -> Result<Erased, StoreError> {
+        let mut affected = Vec::new();
+        for statement in [
+            format!(
+                "insert into erased_visits (user_id, id) select user_id, id from page_visits where {COVERED} \
+                 on conflict (user_id, id) do nothing"
+            ),
+            format!(
+                "delete from tab_aggregates where user_id = $1 \
+                 and page_visit_id in (select id from page_visits where {COVERED})"
+            ),
+            format!("delete from page_visits where {COVERED}"),
+        ] {
+            let result = sqlx::query(AssertSqlSafe(statement))
+                .bind(user_id)
+                .bind(erasure.site.as_deref().unwrap_or_default())
+                .bind(erasure.from.0)
+                .bind(erasure.to.0)
+                .execute(&mut *self.transaction)
+                .await?;
+            affected.push(result.rows_affected());
+        }
+        let mut tab_aggregates = affected.get(1).copied().unwrap_or_default();
+        if erasure.site.is_none() {
+            tab_aggregates += self.delete_orphans(user_id, erasure).await?;
+        }
+        Ok(Erased { page_visits: affected.get(2).copied().unwrap_or_default(), tab_aggregates })
+    }
+
+    /// Aggregates of the span whose visit never came.
+    async fn delete_orphans(&mut self, user_id: i64, erasure: &Erasure) -> Result<u64, StoreError> {
+        let deleted = sqlx::query(
+            "delete from tab_aggregates where user_id = $1 \
+             and ((closed_at_ms is null and $2 = 0) or closed_at_ms between $2 and $3) \
+             and not exists (select 1 from page_visits v \
+                 where v.user_id = $1 and v.id = tab_aggregates.page_visit_id)",
+        )
+        .bind(user_id)
+        .bind(erasure.from.0)
+        .bind(erasure.to.0)
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(deleted.rows_affected())
+    }
+
+    async fn erasures(&mut self, user_id: i64) -> Result<Vec<Erasure>, StoreError> {
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as("select site, from_ms, to_ms from erasures where user_id = $1")
+                .bind(user_id)
+                .fetch_all(&mut *self.transaction)
+                .await?;
+        let erasure = |(site, from, to): (String, i64, i64)| Erasure {
+            site: Some(site).filter(|site| !site.is_empty()),
+            from: UnixMillis(from),
+            to: UnixMillis(to),
+        };
+        Ok(rows.into_iter().map(erasure).collect())
+    }
+
+    async fn ids_in(
+        &mut self,
+        statement: &Arc<str>,
+        user_id: i64,
+        ids: &[&str],
+    ) -> Result<Vec<String>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(Arc::clone(statement)))
+            .bind(user_id)
+            .bind(serde_json::to_string(ids)?)
+            .fetch_all(&mut *self.transaction)
+            .await?;
+        Ok(rows.into_iter().map(|(id, _)| id).collect())
+    }
+
+    async fn execute_for_ids(
+        &mut self,
+        statement: &Arc<str>,
+        user_id: i64,
+        ids: &[&str],
+    ) -> Result<(), StoreError> {
+        if ids.is_empty() { Ok(()) } else { self.execute_for_rows(statement, user_id, ids).await }
+    }
+
+    async fn execute_for_rows<T: Serialize>(
+        &mut self,
+        statement: &Arc<str>,
+        user_id: i64,
+        rows: &[T],
+    ) -> Result<(), StoreError> {
+        sqlx::query(AssertSqlSafe(Arc::clone(statement)))
+            .bind(user_id)
+            .bind(serde_json::to_string(rows)?)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! The preflight question: which of these records are held?
+
+use serde::Deserialize;
+
+use super::BatchError;
+use crate::policy;
+
+/// Ids to look for. Their revisions may come along and aren't needed: the answer gives the ones that are held.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KnownQuestion {
+    /// Ids of page visits.
+    pub page_visits: Vec<String>,
+    /// Ids of tab aggregates.
+    pub tab_aggregates: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Lists {
+    #[serde(default, rename = "pageVisits")]
+    page_visits: Option<Vec<Asked>>,
+    #[serde(default, rename = "tabAggregates")]
+    tab_aggregates: Option<Vec<Asked>>,
+}
+
+/// `"id"` or `{"id": "id", "revision": 1}`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Asked {
+    Id(String),
+    Record { id: String },
+}
+
+/// Reads the body of a preflight question.
+///
+/// # Errors
+/// The shape of the question, or the number of its ids.
+pub fn check_known(body: &[u8]) -> Result<KnownQuestion, BatchError> {
+    let lists: Lists = serde_json::from_slice(body).map_err(|_| {
+        BatchError::NotABatch("The body must have arrays pageVisits and tabAggregates of ids.")
+    })?;
+    if lists.page_visits.is_none() && lists.tab_aggregates.is_none() {
+        return Err(BatchError::NotABatch("The body has neither pageVisits nor tabAggregates."));
+    }
+    let page_visits = ids(lists.page_visits);
+    let tab_aggregates = ids(lists.tab_aggregates);
+    if page_visits.len() + tab_aggregates.len() > policy::MAX_KNOWN_IDS {
+        return Err(BatchError::TooManyRecords(page_visits.len() + tab_aggregates.len()));
+    }
+    if page_visits.iter().chain(&tab_aggregates).any(|id| id.contains('\0')) {
+        return Err(BatchError::NotABatch("An id contains a NUL character."));
+    }
+    Ok(KnownQuestion { page_visits, tab_aggregates })
+}
+
+fn ids(asked: Option<Vec<Asked>>) -> Vec<String> {
+    let id = |asked| match asked {
+        Asked::Id(id) | Asked::Record { id } => id,
+    };
+    asked.unwrap_or_default().into_iter().map(id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_bare_or_with_a_revision() {
+        let question =
+            check_known(br#"{"pageVisits":["1",{"id":"2","revision":3}],"tabAggregates":null}"#).unwrap();
+        assert_eq!(
+            (question.page_visits, question.tab_aggregates.len()),
+            (vec!["1".to_owned(), "2".to_owned()], 0)
+        );
+    }
+
+    #[test]
+    fn what_asks_for_nothing_or_too_much_is_refused() {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"pageVisits":[1]}"#,
+            r#"{"pageVisits":["\u0000"]}"#,
+            r#"{"pageVisits":["\ud800"]}"#,
+        ] {
+            assert!(matches!(check_known(body.as_bytes()), Err(BatchError::NotABatch(_))), "{body}");
+        }
+        let many = format!(r#"{{"pageVisits":[{}]}}"#, vec!["\"x\""; policy::MAX_KNOWN_IDS + 1].join(","));
+        assert!(matches!(check_known(many.as_bytes()), Err(BatchError::TooManyRecords(_))));
+    }
+}

@@ -1,0 +1,18 @@
+//! The backend over HTTP, on SQLite, and on PostgreSQL where `HEYHO_TEST_POSTGRES` names a server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test may panic"
+)]
+
+mod accounts;
+mod batches;
+mod browsing_data;
+mod helpers;
+mod idempotency;
+mod limits;
+mod preflight;
+mod server;

@@ -1,0 +1,148 @@
+/** A login; `account` is the user id which the server verified. */
+export interface Session {
+  account: string;
+  accessToken: string;
+  refreshToken?: string | null;
+  /** Milliseconds since the epoch. */
+  expiresAt?: number | null;
+}
+
+/** Limits; each may only be lowered, but for the times. */
+export interface Policy {
+  maxPageVisits?: number;
+  maxTabAggregates?: number;
+  maxBodyBytes?: number;
+  requestTimeoutMs?: number;
+  sliceBudgetMs?: number;
+  maxInFlight?: number;
+}
+
+export interface OpenOptions {
+  /** Name of the IndexedDB database; "heyho-sync" if absent. */
+  databaseName?: string;
+  /** Base of the server's routes; "/data/sync" is appended. */
+  serverUrl: string;
+  /** Absent or false: nothing is recorded, nothing is sent. */
+  consent?: boolean;
+  paused?: boolean;
+  /** "example.com" with its subdomains, "*.example.com" for the subdomains alone. */
+  excludedSites?: string[];
+  /** Null or absent: signed out. */
+  session?: Session | null;
+  /** Keep the login in the database, and take it from there where `session` is null or absent. */
+  restoreSession?: boolean;
+  policy?: Policy;
+  /** Called at least every 20 s while a sync runs. */
+  keepAlive?: () => void;
+  /** Called with the moment at which a one-shot alarm should wake the worker, or null when none is needed. */
+  armRetry?: (atMs: number | null) => void;
+}
+
+export interface SettingsPatch {
+  consent?: boolean;
+  paused?: boolean;
+  excludedSites?: string[];
+  serverUrl?: string;
+}
+
+/** Records as they travel; `contract` of the backend has the fields. Unknown fields survive. */
+export interface RecordInput {
+  pageVisits?: Array<{ id: string; url: string; visited_at: string | number; [field: string]: unknown }>;
+  tabAggregates?: Array<{
+    id: string;
+    page_visit_id: string;
+    total_time_seconds: number;
+    active_time_seconds: number;
+    [field: string]: unknown;
+  }>;
+}
+
+export interface Recorded {
+  captured: number;
+  /** Held already, word for word: counted nowhere. */
+  heldAlready: number;
+  /** No consent, paused, or of an excluded site. */
+  notRecorded: number;
+}
+
+export interface Imported extends Recorded {
+  /** Lines that hold no record, by their number from 1. */
+  refused: Array<{ line: number; code: string; field: string }>;
+}
+
+/** `at` in milliseconds since the epoch. */
+export type TabEvent = { at: number } & (
+  | { type: "opened"; tabId: number; windowId?: number; openerTabId?: number | null; active?: boolean; incognito?: boolean }
+  | { type: "navigated"; tabId: number; windowId?: number; url: string; title?: string | null; active?: boolean; incognito?: boolean }
+  | { type: "titled"; tabId: number; title: string }
+  | { type: "activated"; tabId: number; windowId?: number; url?: string | null; title?: string | null; incognito?: boolean }
+  | { type: "closed"; tabId: number }
+  | { type: "windowFocused"; windowId?: number | null }
+  | { type: "idle"; state: "active" | "idle" | "locked" }
+  | { type: "audible"; tabId: number; audible: boolean }
+  | { type: "scrolled"; tabId: number; depthPercent: number }
+  | { type: "heartbeat" }
+  | { type: "browserStarted" }
+);
+
+export interface SyncOptions {
+  /** Settle at most so many batches. */
+  maxBatches?: number;
+  sliceBudgetMs?: number;
+  /** The user asked by hand: our own backoff does not hold; a server's wait does. */
+  force?: boolean;
+}
+
+export interface Counts {
+  pageVisits: number;
+  tabAggregates: number;
+}
+
+/** `attempted = skipped + updated + created + errored + timedOut`, in records. */
+export interface SyncReport {
+  outcome: "complete" | "incomplete";
+  reason: string | null;
+  attempted: number;
+  created: number;
+  updated: number;
+  skipped: number;
+  errored: number;
+  timedOut: number;
+  batches: number;
+  requests: number;
+  retries: number;
+  bytesBeforeCompression: number;
+  bytesSent: number;
+  startedAt: number;
+  durationMs: number;
+  remaining: Counts;
+}
+
+/** `captured = acknowledged + pending + parked + quarantined + archived + discarded + unrecoverable`, per kind. */
+export interface Status {
+  state: "idle" | "syncing" | "waiting" | "signedOut" | "paused" | "error";
+  consent: boolean;
+  paused: boolean;
+  signedIn: boolean;
+  captured: Counts;
+  acknowledged: Counts;
+  pending: Counts;
+  parked: Counts;
+  quarantined: Counts;
+  archived: Counts;
+  discarded: Counts;
+  unrecoverable: Counts;
+  problem: { code: string; message: string; since: number } | null;
+  lastSuccessAt: number | null;
+  lastAttemptAt: number | null;
+  nextAttemptAt: number | null;
+  progress: {
+    done: number;
+    total: number;
+    perSecond: number;
+    secondsLeft: number | null;
+    batchesLeft: number;
+  } | null;
+  lastReport: SyncReport | null;
+  health: { booksBalance: boolean };
+}

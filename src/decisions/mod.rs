@@ -1,0 +1,12 @@
+//! What to do, as pure functions over plain values; time is passed in.
+
+pub mod backoff;
+pub mod batch;
+pub mod ledger;
+pub mod protocol;
+pub mod report;
+pub mod schedule;
+pub mod status;
+pub mod sync_state;
+pub mod tracker;
+pub mod verdict;

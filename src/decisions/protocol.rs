@@ -1,0 +1,230 @@
+//! The shapes on the wire: the request's envelope, and what an answer says (`contract.md` 1.1 and 1.4 of the
+//! published backend; the reference server's counts).
+
+use serde_json::{Map, Value};
+
+use crate::words::kind::{Kind, PerKind};
+
+/// Begins a request's body, before the page visits.
+pub const BODY_HEAD: &str = "{\"pageVisits\":[";
+/// Stands between the page visits and the tab aggregates.
+pub const BODY_MIDDLE: &str = "],\"tabAggregates\":[";
+/// Ends a request's body.
+pub const BODY_TAIL: &str = "]}";
+/// Bytes of a body without any record.
+pub const EMPTY_BODY_BYTES: usize = BODY_HEAD.len() + BODY_MIDDLE.len() + BODY_TAIL.len();
+
+/// An HTTP answer, as far as the core looks at it.
+#[derive(Clone, Default)]
+pub struct Answer {
+    /// The status code; 0 for a redirect that was not followed.
+    pub status: u16,
+    /// Whether the answer is a redirect or came from one.
+    pub redirected: bool,
+    /// The `Retry-After` header.
+    pub retry_after: Option<String>,
+    /// The `X-RateLimit-Reset` header.
+    pub rate_limit_reset: Option<String>,
+    /// The `Date` header.
+    pub date: Option<String>,
+    /// The body; at most `MAX_ANSWER_BYTES` of it are read.
+    pub body: String,
+    /// Whether the body was longer than what was read.
+    pub cut_off: bool,
+}
+
+// A body may repeat what was sent.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// What an answer's body says of a batch.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Word {
+    /// It says that something failed: truthy `error`, non-empty `errors`, false `success` or `ok`.
+    pub denies: bool,
+    /// Its counts, if it gives any.
+    pub counts: Option<WireCounts>,
+    /// The records that it names as bad.
+    pub named: Vec<NamedRecord>,
+    /// Whether it complains of the batch's size.
+    pub too_large: bool,
+    /// The wait that it asks for in `retry_after`, in seconds.
+    pub retry_after_secs: Option<f64>,
+}
+
+/// The counts of a 200 (`data` of the reference server and of the published one).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WireCounts {
+    /// Stored records.
+    pub stored: PerKind<u64>,
+    /// Records that the server had no use for: older revisions, erased ones.
+    pub ignored: u64,
+    /// Records that it refused.
+    pub rejected: u64,
+    /// New among the stored, where told.
+    pub created: Option<u64>,
+    /// Known before among the stored, where told.
+    pub updated: Option<u64>,
+}
+
+/// A record that the server names, with its words.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NamedRecord {
+    /// Which kind, where told.
+    pub kind: Option<Kind>,
+    /// Its id.
+    pub id: String,
+    /// What the server says of it, bounded.
+    pub words: String,
+}
+
+// The server's words may repeat a field's content.
+impl std::fmt::Debug for NamedRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NamedRecord").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Most characters of a server's words that are kept.
+const MAX_WORDS: usize = 200;
+
+/// Reads a body; none where it is not a JSON object.
+pub fn read_word(body: &str) -> Option<Word> {
+    let Ok(Value::Object(body)) = serde_json::from_str::<Value>(body) else { return None };
+    let empty = Map::new();
+    let data = body.get("data").and_then(Value::as_object).unwrap_or(&empty);
+    let mut named = Vec::new();
+    for object in [&body, data] {
+        for list in ["failed_records", "validation_errors", "errors"] {
+            let records = object.get(list).and_then(Value::as_array).into_iter().flatten();
+            named.extend(records.filter_map(named_record));
+        }
+    }
+    let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
+    Some(Word {
+        denies: body.get("error").is_some_and(is_truthy)
+            || body.get("errors").is_some_and(is_filled)
+            || ["success", "ok"].iter().any(|flag| body.get(*flag) == Some(&Value::Bool(false))),
+        counts: counts(data).or_else(|| counts(&body)),
+        named,
+        too_large: message.to_ascii_lowercase().contains("batch size exceeded"),
+        retry_after_secs: body.get("retry_after").or_else(|| data.get("retry_after")).and_then(seconds),
+    })
+}
+
+fn named_record(value: &Value) -> Option<NamedRecord> {
+    let id = match value.get("id").or_else(|| value.get("record_id"))? {
+        Value::String(id) => id.clone(),
+        Value::Number(id) => id.to_string(),
+        _ => return None,
+    };
+    let words =
+        value.get("error").or_else(|| value.get("message")).and_then(Value::as_str).unwrap_or_default();
+    let kind = match value.get("record_type").and_then(Value::as_str) {
+        Some("page_visit") => Some(Kind::PageVisit),
+        Some("tab_aggregate") => Some(Kind::TabAggregate),
+        _ => None,
+    };
+    Some(NamedRecord { kind, id, words: words.chars().take(MAX_WORDS).collect() })
+}
+
+fn counts(object: &Map<String, Value>) -> Option<WireCounts> {
+    let count = |name: &str| object.get(name).and_then(Value::as_u64);
+    let (visits, aggregates) = (count("page_visits_synced"), count("tab_aggregates_synced"));
+    if visits.is_none() && aggregates.is_none() {
+        return None;
+    }
+    Some(WireCounts {
+        stored: PerKind {
+            page_visits: visits.unwrap_or_default(),
+            tab_aggregates: aggregates.unwrap_or_default(),
+        },
+        ignored: count("ignored_records_count").unwrap_or_default(),
+        rejected: count("rejected_records_count").unwrap_or_default(),
+        created: count("created"),
+        updated: count("updated"),
+    })
+}
+
+fn seconds(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(items) => !items.is_empty(),
+        other => is_truthy(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_shapes_of_naming_a_record_are_read() {
+        let all_or_nothing =
+            read_word(r#"{"error":"x","failed_records":[{"id":"a","error":"bad"}]}"#).unwrap();
+        assert!(all_or_nothing.denies);
+        assert_eq!(
+            (all_or_nothing.named[0].id.as_str(), all_or_nothing.named[0].words.as_str()),
+            ("a", "bad")
+        );
+        let partial = read_word(
+            r#"{"success":true,"data":{"page_visits_synced":1,"tab_aggregates_synced":0,"rejected_records_count":1,
+               "validation_errors":[{"record_id":"b","record_type":"page_visit","field":"url","message":"no"}]}}"#,
+        )
+        .unwrap();
+        assert!(!partial.denies);
+        assert_eq!(partial.counts.unwrap().rejected, 1);
+        assert_eq!(partial.named[0].kind, Some(Kind::PageVisit));
+    }
+
+    #[test]
+    fn a_body_that_denies_is_seen_as_such() {
+        for body in [
+            r#"{"error":"x"}"#,
+            r#"{"error":true}"#,
+            r#"{"errors":["x"]}"#,
+            r#"{"errors":{"a":1}}"#,
+            r#"{"success":false}"#,
+            r#"{"ok":false}"#,
+        ] {
+            assert!(read_word(body).unwrap().denies, "{body}");
+        }
+        for body in [r#"{"error":false}"#, r#"{"error":null,"errors":[]}"#, r#"{"success":true}"#, "{}"] {
+            assert!(!read_word(body).unwrap().denies, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_object_says_nothing() {
+        for body in ["", "<html>", "[]", "1", "\"ok\"", "null", "{"] {
+            assert_eq!(read_word(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_servers_words_are_bounded() {
+        let body = format!(r#"{{"failed_records":[{{"id":"a","error":"{}"}}]}}"#, "x".repeat(5000));
+        assert_eq!(read_word(&body).unwrap().named[0].words.len(), MAX_WORDS);
+    }
+}

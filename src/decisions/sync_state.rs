@@ -1,0 +1,160 @@
+//! What the syncer must remember between two attempts; one persisted document.
+
+use serde::{Deserialize, Serialize};
+
+use super::backoff::Retry;
+use super::report::Report;
+use super::verdict::{Cause, NoAnswer};
+use crate::words::time::UnixMillis;
+
+/// The syncer's memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SyncState {
+    /// The fencing token: raised by each syncer that takes the lock; a settlement with an older one fails (rule 8).
+    pub token: u64,
+    /// The wait after a failure.
+    pub retry: Option<Retry>,
+    /// What keeps records from being delivered.
+    pub problem: Option<Problem>,
+    /// When a request was last started.
+    pub last_attempt_at: Option<UnixMillis>,
+    /// When a batch was last acknowledged.
+    pub last_success_at: Option<UnixMillis>,
+    /// The server that is remembered below.
+    pub server: ServerMemory,
+    /// The account of the last run that found work.
+    pub last_report: Option<Report>,
+    /// How far the running drain is; left behind by a worker that died.
+    pub progress: Option<Progress>,
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServerMemory {
+    /// Its origin.
+    pub origin: String,
+    /// Whether it has counted what it stored: a 200 without counts confirms nothing from then on (rule 1).
+    pub gives_counts: bool,
+}
+
+/// How far a drain is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Records settled since the drain began.
+    pub done: u64,
+    /// When it began.
+    pub started_at: UnixMillis,
+}
+
+/// What keeps records from being delivered, until a request succeeds or the user acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What it is.
+    pub code: ProblemCode,
+    /// Since when.
+    pub since: UnixMillis,
+}
+
+/// The problems that a user can be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    /// The login is no longer accepted.
+    SignInAgain,
+    /// The account may not send records.
+    NotAllowed,
+    /// The server refuses every record.
+    ServerRefuses,
+    /// The server can't be reached.
+    Unreachable,
+    /// The server takes too long.
+    TimedOut,
+    /// The server answers with a failure of its own, or asks to wait.
+    ServerTrouble,
+    /// Something between here and the server answers in its place.
+    WrongAnswer,
+    /// The address is not that of a sync server.
+    WrongAddress,
+    /// The address may not be sent to: not https.
+    InsecureAddress,
+    /// A record is larger than what may be sent.
+    RecordTooLarge,
+    /// The database on this machine fails.
+    Storage,
+}
+
+impl ProblemCode {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignInAgain => "sign in again",
+            Self::NotAllowed => "not allowed",
+            Self::ServerRefuses => "the server refuses",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timed out",
+            Self::ServerTrouble => "server trouble",
+            Self::WrongAnswer => "wrong answer",
+            Self::WrongAddress => "wrong address",
+            Self::InsecureAddress => "insecure address",
+            Self::RecordTooLarge => "record too large",
+            Self::Storage => "storage",
+        }
+    }
+
+    /// What the user can do, in one sentence.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::SignInAgain => {
+                "Sign in again: the server no longer accepts this login. Nothing is lost meanwhile."
+            }
+            Self::NotAllowed => {
+                "Not allowed: this account may not send records. Ask whoever runs the server."
+            }
+            Self::ServerRefuses => {
+                "The server refuses the records. They are kept; ask whoever runs the server."
+            }
+            Self::Unreachable => "The server can't be reached. It is tried again by itself.",
+            Self::TimedOut => "The server takes too long to answer. It is tried again by itself.",
+            Self::ServerTrouble => "The server has trouble of its own. It is tried again by itself.",
+            Self::WrongAnswer => {
+                "Something else answers in the server's place, such as a hotel's login page. It is tried again by itself."
+            }
+            Self::WrongAddress => "There is no sync server at this address. Check it in the settings.",
+            Self::InsecureAddress => {
+                "This address is not secure: only https leaves the machine. Check it in the settings."
+            }
+            Self::RecordTooLarge => "A record is larger than what may be sent at once.",
+            Self::Storage => "The browser's storage fails. Free some disk space, then restart the browser.",
+        }
+    }
+
+    /// Whether it needs the user, and waiting alone won't help.
+    pub const fn needs_the_user(self) -> bool {
+        !matches!(self, Self::Unreachable | Self::TimedOut | Self::ServerTrouble | Self::WrongAnswer)
+    }
+}
+
+impl From<Cause> for ProblemCode {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::NoAnswer(NoAnswer::TimedOut) => Self::TimedOut,
+            Cause::NoAnswer(NoAnswer::Network | NoAnswer::BodyCutOff) => Self::Unreachable,
+            Cause::Status(408 | 425 | 429 | 500..=599) => Self::ServerTrouble,
+            Cause::NotAnAcknowledgement => Self::WrongAnswer,
+            Cause::Redirect | Cause::Status(_) => Self::WrongAddress,
+        }
+    }
+}
+
+impl SyncState {
+    /// Notes a problem, keeping its beginning where it stands already.
+    pub fn trouble(&mut self, code: ProblemCode, now: UnixMillis) {
+        match &mut self.problem {
+            Some(problem) if problem.code == code => {}
+            problem => *problem = Some(Problem { code, since: now }),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! A new access token for one that has ended.
+
+use serde_json::Value;
+
+use super::Engine;
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::Store;
+use crate::ports::transport::{Payload, Request, Transport};
+use crate::words::owner::Session;
+
+impl<S, T, C, H> Engine<S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    /// Asks for a new access token with the refresh token. Whether one came: a server without that route, a refusal
+    /// and a network failure leave the login as it is.
+    pub(super) async fn refresh_login(&self) -> bool {
+        let settings = self.settings();
+        let Some((session, token)) = settings.session.and_then(|session| {
+            let token = session.refresh_token.clone()?;
+            Some((session, token))
+        }) else {
+            return false;
+        };
+        let request = Request {
+            url: format!("{}/auth/refresh", settings.server_url.trim_end_matches('/')),
+            bearer: None,
+            idempotency_key: None,
+            payload: Payload::Json(serde_json::json!({ "refresh_token": token }).to_string()),
+            timeout: settings.policy.request_timeout,
+        };
+        let Ok(answer) = self.transport.post(request).await else { return false };
+        if answer.status != 200 || answer.redirected {
+            return false;
+        }
+        let Some(renewed) = renewed(&session, &answer.body, self.clock.now().0) else { return false };
+        // Somebody else may have signed in meanwhile; their login stays.
+        let still_this_login = self.settings.borrow().session.as_ref() == Some(&session);
+        still_this_login && self.change_settings(|settings| settings.session = Some(renewed)).await.is_ok()
+    }
+}
+
+fn renewed(session: &Session, body: &str, now_ms: i64) -> Option<Session> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let data = body.get("data").filter(|data| data.is_object()).unwrap_or(&body);
+    let text = |names: [&str; 2]| names.iter().find_map(|name| data.get(*name)?.as_str().map(str::to_owned));
+    let lifetime_secs = ["ExpiresIn", "expires_in"].iter().find_map(|name| data.get(*name)?.as_f64());
+    Some(Session {
+        account: session.account.clone(),
+        access_token: text(["AccessToken", "access_token"])?,
+        refresh_token: text(["RefreshToken", "refresh_token"]).or_else(|| session.refresh_token.clone()),
+        expires_at: lifetime_secs.map(|secs| now_ms as f64 + secs * 1000.0),
+    })
+}

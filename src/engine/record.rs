@@ -1,0 +1,207 @@
+//! Capture: callers' records and the tracker's enter the outbox.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::{Engine, Settings};
+use crate::decisions::tracker::{self, Ending, IdSource, Rules, Step, TrackerState};
+use crate::outbox::{Capture, OutboxError};
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::{Document, Store};
+use crate::ports::transport::Transport;
+use crate::words::event::TabEvent;
+use crate::words::kind::{Kind, PerKind};
+use crate::words::record::address::Address;
+use crate::words::record::sites::SiteRules;
+use crate::words::record::{Head, Maker, Record, RecordError, admit, wire};
+use crate::words::time::UnixMillis;
+
+/// Why the engine did not do what it was asked for. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EngineError {
+    /// A record is malformed.
+    #[error("{error}")]
+    Record {
+        /// Its kind.
+        kind: Kind,
+        /// Its place in the caller's list of that kind, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: RecordError,
+    },
+    /// The outbox failed.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// What became of the records of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recorded {
+    /// Records that are kept now.
+    pub captured: u64,
+    /// Records that were held already, word for word.
+    pub held_already: u64,
+    /// Records that may not be kept: no consent, paused, or of an excluded site.
+    pub not_recorded: u64,
+}
+
+impl<S, T, C, H> Engine<S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    /// Records what a caller made, in one transaction: all or nothing. Each text is one record as JSON.
+    ///
+    /// # Errors
+    /// [`EngineError::Record`] for the first malformed one, [`EngineError::Outbox`] where it could not be written.
+    pub async fn record(&self, texts: PerKind<Vec<String>>) -> Result<Recorded, EngineError> {
+        let settings = self.settings();
+        let mut records = Vec::with_capacity(texts.page_visits.len() + texts.tab_aggregates.len());
+        for kind in Kind::ALL {
+            for (index, text) in texts.of(kind).iter().enumerate() {
+                let record = admit(kind, text, Maker::Caller);
+                records.push(record.map_err(|error| EngineError::Record { kind, index, error })?);
+            }
+        }
+        let given = records.len() as u64;
+        let records = if settings.records() { keep_allowed(records, &settings) } else { Vec::new() };
+        let not_recorded = given - records.len() as u64;
+        if records.is_empty() {
+            return Ok(Recorded { not_recorded, ..Recorded::default() });
+        }
+        let appended = self.outbox.append(Capture { records, tracker: None }, self.clock.now()).await;
+        let admission = appended.map_err(|error| match error {
+            OutboxError::RevisionHeld { kind, id } => {
+                let is_it =
+                    |text: &String| admit(kind, text, Maker::Caller).is_ok_and(|record| record.head.id == id);
+                let index = texts.of(kind).iter().rposition(is_it).unwrap_or_default();
+                EngineError::Record { kind, index, error: RecordError::RevisionHeld }
+            }
+            other => other.into(),
+        })?;
+        self.host.changed();
+        Ok(Recorded { captured: admission.captured, held_already: admission.held_already, not_recorded })
+    }
+
+    /// Takes one event of the browser: what it ended is recorded, and what the tracker remembers is kept, in one
+    /// transaction. Events are taken in the order of the calls.
+    ///
+    /// # Errors
+    /// [`EngineError::Outbox`] where that could not be written; the event can be handed in again then.
+    pub async fn handle_event(&self, event: &TabEvent) -> Result<(), EngineError> {
+        let settings = self.settings();
+        if !settings.records() {
+            return Ok(());
+        }
+        let recordable =
+            |url: &str| Address::parse(url).is_some_and(|a| !settings.excluded.excludes(a.host()));
+        let rules = Rules { recordable: &recordable };
+        self.track(|state, ids| tracker::step(state, event, ids, &rules)).await
+    }
+
+    /// Ends the visits that go on, and records them.
+    pub(super) async fn end_open_visits(&self, ending: Ending) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        self.track(|state, ids| tracker::end_all(state, now, ids, ending)).await
+    }
+
+    /// Forgets the visits that go on, unrecorded.
+    pub(super) async fn forget_open_visits(&self) -> Result<(), EngineError> {
+        self.track(|state, _| {
+            tracker::forget_all(state);
+            Step::default()
+        })
+        .await
+    }
+
+    async fn track(
+        &self,
+        take: impl FnOnce(&mut TrackerState, &mut dyn IdSource) -> Step,
+    ) -> Result<(), EngineError> {
+        let mut remembered = self.tracker.lock().await;
+        let mut state = match remembered.take() {
+            Some(state) => state,
+            // A document of another version is as good as none: only visits that were going on are in it.
+            None => {
+                self.outbox.document(Document::Tracker).await.or_else(unreadable_is_none)?.unwrap_or_default()
+            }
+        };
+        let before = state.clone();
+        let step = take(&mut state, &mut FreshIds(&self.clock));
+        let settings = self.settings();
+        let records = keep_allowed(made_by(step).collect(), &settings);
+        let text = serde_json::to_string(&state).map_err(|_| OutboxError::Unreadable(Document::Tracker))?;
+        let result = self.outbox.append(Capture { records, tracker: Some(text) }, self.clock.now()).await;
+        *remembered = Some(if result.is_ok() { state } else { before });
+        if result?.captured > 0 {
+            self.host.changed();
+        }
+        Ok(())
+    }
+}
+
+struct FreshIds<'a, C>(&'a C);
+
+impl<C: Clock> IdSource for FreshIds<'_, C> {
+    fn uuid_v7(&mut self, at: UnixMillis) -> String {
+        tracker::uuid_v7(at, self.0.random())
+    }
+}
+
+fn unreadable_is_none<D>(error: OutboxError) -> Result<Option<D>, OutboxError> {
+    match error {
+        OutboxError::Unreadable(Document::Tracker) => Ok(None),
+        other => Err(other),
+    }
+}
+
+// What the tracker makes always fits the door (rule 14); what would not is not a record.
+fn made_by(step: Step) -> impl Iterator<Item = Record> {
+    let visits = step.visits.into_iter().map(|visit| (Kind::PageVisit, serde_json::to_string(&visit)));
+    let aggregates =
+        step.aggregates.into_iter().map(|aggregate| (Kind::TabAggregate, serde_json::to_string(&aggregate)));
+    visits.chain(aggregates).filter_map(|(kind, text)| admit(kind, &text.ok()?, Maker::Tracker).ok())
+}
+
+// The records that the user's exclusions allow, visits before aggregates; an aggregate goes with its visit (rule 11).
+fn keep_allowed(records: Vec<Record>, settings: &Settings) -> Vec<Record> {
+    if settings.excluded.is_empty() {
+        return records;
+    }
+    let mut excluded_visits = HashSet::new();
+    let mut allowed = Vec::with_capacity(records.len());
+    for record in records {
+        let Head { kind, id, refers_to, .. } = record.head.clone();
+        let follows_excluded =
+            kind == Kind::TabAggregate && refers_to.is_some_and(|id| excluded_visits.contains(&id));
+        match without_excluded(record, &settings.excluded) {
+            Some(record) if !follows_excluded => allowed.push(record),
+            Some(_) => {}
+            None => {
+                excluded_visits.insert(id);
+            }
+        }
+    }
+    allowed
+}
+
+// The record without the fields that name an excluded site; none where it is about such a site itself.
+fn without_excluded(record: Record, rules: &SiteRules) -> Option<Record> {
+    if !rules.may_touch(&record.head.sites) {
+        return Some(record);
+    }
+    let excluded = |host: &str| rules.excludes(host);
+    if wire::own_site(&record.body).is_some_and(|host| excluded(&host)) {
+        return None;
+    }
+    match wire::without_sites(record.head.kind, &record.body, &excluded) {
+        Some(body) => admit(record.head.kind, &body, Maker::Tracker).ok(),
+        None => Some(record),
+    }
+}

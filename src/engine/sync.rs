@@ -1,0 +1,145 @@
+//! One run: trigger, gate, lock, slice, account.
+
+use std::cell::Cell;
+
+use super::{Engine, slice};
+use crate::decisions::report::{Outcome, Report};
+use crate::decisions::schedule::{self, Gate, Situation, Stop};
+use crate::decisions::sync_state::{ProblemCode, SyncState};
+use crate::outbox::{OutboxError, Overview};
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::Store;
+use crate::ports::transport::Transport;
+use crate::words::owner;
+use crate::words::time::Millis;
+
+/// How one run is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunOptions {
+    /// Settle at most so many batches.
+    pub max_batches: Option<u64>,
+    /// Start requests for at most so long.
+    pub slice_budget: Option<Millis>,
+    /// The user asked by hand: our own backoff does not hold.
+    pub by_hand: bool,
+}
+
+impl<S, T, C, H> Engine<S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    /// Sends what is to be sent, until nothing is left or something ends the slice. A run that finds another one at
+    /// work, in this context or elsewhere, leaves it to that one.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where the database fails; what was settled before stays settled.
+    pub async fn sync(&self, options: RunOptions) -> Result<Report, OutboxError> {
+        let started_at = self.clock.now();
+        let Overview { books, state } = self.outbox.overview().await?;
+        let settings = self.settings();
+        let owner = settings.owner();
+        let remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
+        let report = Report { started_at, remaining, ..Report::default() };
+        let situation = Situation {
+            consent: settings.consent,
+            paused: settings.paused,
+            signed_in: owner.is_some(),
+            address_is_safe: owner::may_be_sent_to(&settings.server_url),
+            anything_to_send: remaining.total() > 0,
+            retry: state.retry,
+            by_hand: options.by_hand,
+        };
+        match schedule::gate(&situation, started_at) {
+            Gate::Go => {}
+            Gate::NothingToSend => return Ok(report),
+            Gate::Stop(stop) => {
+                if stop == Stop::Waiting {
+                    self.host.arm_retry(Some(schedule::retry_alarm(state.retry.as_ref(), started_at)));
+                }
+                return Ok(stopped(report, stop.as_str()));
+            }
+        }
+        if self.running.get() {
+            return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
+        }
+        let Some(_lock) = self.host.try_lock().await else {
+            return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
+        };
+        let _running = Running::begin(&self.running);
+        let result = self.run_slice(report, options).await;
+        drop(_running);
+        self.host.changed();
+        result
+    }
+
+    async fn run_slice(&self, report: Report, options: RunOptions) -> Result<Report, OutboxError> {
+        let now = self.clock.now();
+        self.host.arm_retry(Some(schedule::retry_alarm(None, now)));
+        let token = self.outbox.take_over(|state| slice::begin(state, now)).await?;
+        let mut slice = slice::Slice::new(self, token, report, options);
+        let end = slice.run().await;
+        let report = slice.into_report();
+        let end = match end {
+            Err(OutboxError::Fenced) => return Ok(stopped(report, Stop::AnotherSyncer.as_str())),
+            other => other?,
+        };
+        self.finish(token, report, end).await
+    }
+
+    // The run's last transaction: its account, and what stands in the way. Arms the alarm for what is left.
+    async fn finish(&self, token: u64, mut report: Report, end: End) -> Result<Report, OutboxError> {
+        let now = self.clock.now();
+        let Overview { books, mut state } = self.outbox.overview().await?;
+        report.remaining = self.settings().owner().map(|owner| books.pending_of(&owner)).unwrap_or_default();
+        report.duration_ms = now.since(report.started_at).max(Millis(0));
+        report = match end {
+            End::Drained => report,
+            End::Stopped(stop) => stopped(report, stop.as_str()),
+            End::Trouble(problem) => stopped(report, problem.as_str()),
+        };
+        let note = |state: &mut SyncState| {
+            state.progress = None;
+            state.last_report = Some(report.clone());
+        };
+        note(&mut state);
+        match self.outbox.note(token, note).await {
+            Err(OutboxError::Fenced) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        let left = report.remaining.total() > 0;
+        self.host.arm_retry(left.then(|| schedule::retry_alarm(state.retry.as_ref(), now)));
+        Ok(report)
+    }
+}
+
+/// How a slice ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Drained,
+    Stopped(Stop),
+    Trouble(ProblemCode),
+}
+
+fn stopped(report: Report, reason: &str) -> Report {
+    Report { outcome: Outcome::Incomplete, reason: Some(reason.to_owned()), ..report }
+}
+
+// Lowered also where the run is dropped in the middle.
+struct Running<'a>(&'a Cell<bool>);
+
+impl<'a> Running<'a> {
+    fn begin(flag: &'a Cell<bool>) -> Self {
+        flag.set(true);
+        Self(flag)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}

@@ -1,0 +1,108 @@
+//! Records in from a file: NDJSON, one `{"kind": "page_visit" | "tab_aggregate", "record": {...}}` a line.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::record::Recorded;
+use super::{Engine, EngineError};
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::Store;
+use crate::ports::transport::Transport;
+use crate::words::kind::{Kind, PerKind};
+
+/// Lines of one transaction: memory stays bounded, and an import that is interrupted can be repeated.
+const LINES_AT_ONCE: usize = 500;
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    kind: Kind,
+    #[serde(borrow)]
+    record: &'a RawValue,
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Imported {
+    /// Records that are kept now, held already, or not to be recorded.
+    #[serde(flatten)]
+    pub recorded: Recorded,
+    /// Lines that hold no record.
+    pub refused: Vec<RefusedLine>,
+}
+
+/// A line that holds no record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub code: &'static str,
+    /// The field that is wrong, or nothing.
+    pub field: String,
+}
+
+impl<S, T, C, H> Engine<S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    /// Records what a file holds. A bad line is told and stands in nobody's way; a line that is held already counts
+    /// nowhere, so that the same file can be imported again.
+    ///
+    /// # Errors
+    /// [`EngineError::Outbox`] where the database fails; the lines before are kept then.
+    pub async fn import(&self, ndjson: &str) -> Result<Imported, EngineError> {
+        let mut imported = Imported::default();
+        let lines: Vec<(usize, &str)> =
+            (1..).zip(ndjson.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
+        for some in lines.chunks(LINES_AT_ONCE) {
+            self.import_lines(some, &mut imported).await?;
+        }
+        Ok(imported)
+    }
+
+    async fn import_lines(
+        &self,
+        lines: &[(usize, &str)],
+        imported: &mut Imported,
+    ) -> Result<(), EngineError> {
+        let mut texts = PerKind::<Vec<(usize, String)>>::default();
+        for (number, line) in lines {
+            match serde_json::from_str::<Line<'_>>(line) {
+                Ok(Line { kind, record }) => texts.of_mut(kind).push((*number, record.get().to_owned())),
+                Err(_) => {
+                    imported.refused.push(RefusedLine {
+                        line: *number,
+                        code: "not_a_record",
+                        field: String::new(),
+                    });
+                }
+            }
+        }
+        loop {
+            let just_texts = |texts: &[(usize, String)]| texts.iter().map(|(_, text)| text.clone()).collect();
+            let all = PerKind {
+                page_visits: just_texts(&texts.page_visits),
+                tab_aggregates: just_texts(&texts.tab_aggregates),
+            };
+            let (kind, index, code, field) = match self.record(all).await {
+                Ok(recorded) => {
+                    imported.recorded.captured += recorded.captured;
+                    imported.recorded.held_already += recorded.held_already;
+                    imported.recorded.not_recorded += recorded.not_recorded;
+                    return Ok(());
+                }
+                Err(EngineError::Record { kind, index, error }) => {
+                    (kind, index, error.code(), error.field().to_owned())
+                }
+                Err(error) => return Err(error),
+            };
+            let (line, _) = texts.of_mut(kind).remove(index);
+            imported.refused.push(RefusedLine { line, code, field });
+        }
+    }
+}

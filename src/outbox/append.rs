@@ -1,0 +1,121 @@
+//! Capture: records enter the outbox.
+
+use std::collections::HashMap;
+
+use super::{Outbox, OutboxError, parse, write};
+use crate::decisions::ledger::Books;
+use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
+use crate::words::key::RowKey;
+use crate::words::kind::Kind;
+use crate::words::record::Record;
+use crate::words::time::UnixMillis;
+
+/// What enters the outbox in one transaction: all of it or nothing.
+#[derive(Debug, Default)]
+pub struct Capture {
+    /// The records, in the order in which they were made.
+    pub records: Vec<Record>,
+    /// The tracker's memory after making them, as a JSON text.
+    pub tracker: Option<String>,
+}
+
+/// What became of a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Admission {
+    /// Records that are new in the outbox.
+    pub captured: u64,
+    /// Records that it held already, word for word; they count nowhere.
+    pub held_already: u64,
+}
+
+impl<S: Store> Outbox<S> {
+    /// Adds records behind all others, and counts them as captured under the owner of now.
+    ///
+    /// A record that a row holds already with the same revision and body is not added again. What a record refers to is
+    /// put before it where both come together.
+    ///
+    /// # Errors
+    /// [`OutboxError::RevisionHeld`] where a row holds the record at this revision with another body.
+    pub async fn append(&self, capture: Capture, now: UnixMillis) -> Result<Admission, OutboxError> {
+        let Capture { records, tracker } = capture;
+        let records = sources_first(records);
+        let mut queries = vec![Query::Document(Document::Books)];
+        for record in &records {
+            let table = Table::Outbox(record.head.kind);
+            queries.push(Query::Revisions { table, id: record.head.id.clone() });
+            if let Some(id) = &record.head.refers_to {
+                queries.push(Query::KeysOf { table: Table::Outbox(Kind::PageVisit), id: id.clone() });
+            }
+        }
+        self.store
+            .update(&queries, |answers| {
+                let mut answers = answers.into_iter();
+                let mut books: Books = parse(Document::Books, answers.next().and_then(Answer::document))?;
+                let mut admission = Admission::default();
+                let mut changes = Vec::with_capacity(records.len() + 2);
+                let mut visits: HashMap<String, RowKey> = HashMap::new();
+                let mut within: HashMap<(Kind, String, u32), String> = HashMap::new();
+                for Record { head, body } in records {
+                    let held = answers.next().map(Answer::rows).unwrap_or_default();
+                    let referred = head.refers_to.as_ref().and_then(|_| answers.next()).map(Answer::keys);
+                    let stored =
+                        held.iter().find(|row| row.head.revision == head.revision).map(|row| row.body.text());
+                    let identity = (head.kind, head.id.clone(), head.revision);
+                    match stored.as_ref().or_else(|| within.get(&identity)) {
+                        Some(known) if *known == body => {
+                            admission.held_already += 1;
+                            continue;
+                        }
+                        Some(_) => return Err(OutboxError::RevisionHeld { kind: head.kind, id: head.id }),
+                        None => {}
+                    }
+                    let follows = head.refers_to.as_ref().and_then(|id| {
+                        let stored = referred.and_then(|keys| keys.first().copied());
+                        stored.or_else(|| visits.get(id).copied())
+                    });
+                    let key = books.capture(head.kind)?;
+                    if head.kind == Kind::PageVisit {
+                        visits.entry(head.id.clone()).or_insert(key);
+                    }
+                    within.insert(identity, body.clone());
+                    admission.captured += 1;
+                    let table = Table::Outbox(head.kind);
+                    let body = S::Body::from(body);
+                    changes.push(Change::Insert(
+                        table,
+                        Row { key, head, follows, captured_at: now, body, note: None },
+                    ));
+                }
+                if admission.captured > 0 {
+                    changes.push(write(Document::Books, &books)?);
+                }
+                if let Some(tracker) = tracker {
+                    changes.push(Change::Write(Document::Tracker, tracker));
+                }
+                Ok((changes, admission))
+            })
+            .await
+    }
+}
+
+// Page visits before tab aggregates, and each visit behind its source where both are in the list; apart from that the
+// order is kept.
+fn sources_first(records: Vec<Record>) -> Vec<Record> {
+    let (visits, aggregates): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|record| record.head.kind == Kind::PageVisit);
+    let places: HashMap<String, usize> =
+        visits.iter().enumerate().rev().map(|(index, visit)| (visit.head.id.clone(), index)).collect();
+    let mut waiting: Vec<Option<Record>> = visits.into_iter().map(Some).collect();
+    let mut ordered = Vec::with_capacity(waiting.len() + aggregates.len());
+    for first in 0..waiting.len() {
+        let mut chain = Vec::new();
+        let mut next = Some(first);
+        while let Some(record) = next.and_then(|index| waiting.get_mut(index)?.take()) {
+            next = record.head.refers_to.as_ref().and_then(|id| places.get(id).copied());
+            chain.push(record);
+        }
+        ordered.extend(chain.into_iter().rev());
+    }
+    ordered.extend(aggregates);
+    ordered
+}

@@ -1,0 +1,189 @@
+//! The buffer of records that are not yet acknowledged: what may happen to them, over any store.
+//!
+//! Every change is one transaction over the rows and the books (rules 2, 4 and 12).
+
+mod append;
+mod settle;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+pub use append::{Admission, Capture};
+pub use settle::{Fate, Settlement};
+
+use crate::decisions::ledger::{Books, BooksError};
+use crate::decisions::sync_state::SyncState;
+use crate::ports::store::{Answer, Change, Document, Query, Row, Store, StoreError, Table};
+use crate::words::key::KeyRange;
+use crate::words::kind::{Kind, PerKind};
+use crate::words::owner::{Owner, Session};
+
+/// Why the outbox could not do what it was asked for. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OutboxError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Rows and counts have come apart.
+    #[error(transparent)]
+    Books(#[from] BooksError),
+    /// A document can't be read.
+    #[error("a document of the database can't be read: {0:?}")]
+    Unreadable(Document),
+    /// Another syncer has taken over since (rule 8).
+    #[error("another syncer has taken over")]
+    Fenced,
+    /// A record is held with another body at the same revision: its maker must raise the revision.
+    #[error("a record is held already with other content at this revision")]
+    RevisionHeld {
+        /// Its kind.
+        kind: Kind,
+        /// Its id.
+        id: String,
+    },
+}
+
+/// The buffer.
+#[derive(Debug)]
+pub struct Outbox<S> {
+    store: S,
+}
+
+/// What a syncer or the popup looks at first: one read, however large the backlog.
+#[derive(Debug, Clone, Default)]
+pub struct Overview {
+    /// The ledger and the epoch table.
+    pub books: Books,
+    /// The syncer's memory.
+    pub state: SyncState,
+}
+
+const OVERVIEW: [Query; 2] = [Query::Document(Document::Books), Query::Document(Document::SyncState)];
+
+fn parse<T: DeserializeOwned + Default>(document: Document, text: Option<String>) -> Result<T, OutboxError> {
+    match text {
+        Some(text) => serde_json::from_str(&text).map_err(|_| OutboxError::Unreadable(document)),
+        None => Ok(T::default()),
+    }
+}
+
+fn write<B>(document: Document, value: &impl Serialize) -> Result<Change<B>, OutboxError> {
+    let text = serde_json::to_string(value).map_err(|_| OutboxError::Unreadable(document))?;
+    Ok(Change::Write(document, text))
+}
+
+fn overview<B>(answers: &mut impl Iterator<Item = Answer<B>>) -> Result<Overview, OutboxError> {
+    let mut next = || answers.next().and_then(Answer::document);
+    Ok(Overview { books: parse(Document::Books, next())?, state: parse(Document::SyncState, next())? })
+}
+
+impl<S: Store> Outbox<S> {
+    /// An outbox over `store`.
+    pub const fn new(store: S) -> Self {
+        Self { store }
+    }
+
+    /// The store beneath.
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Reads the books and the syncer's memory.
+    pub async fn overview(&self) -> Result<Overview, OutboxError> {
+        overview(&mut self.store.read(&OVERVIEW).await?.into_iter())
+    }
+
+    /// Reads a document of its own: the tracker's memory, the login.
+    pub async fn document<T: DeserializeOwned>(&self, document: Document) -> Result<Option<T>, OutboxError> {
+        let mut answers = self.store.read(&[Query::Document(document)]).await?.into_iter();
+        match answers.next().and_then(Answer::document) {
+            Some(text) => {
+                serde_json::from_str(&text).map(Some).map_err(|_| OutboxError::Unreadable(document))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Changes owner, or nothing where `owner` has it already (rule 10). What `remembered` says of the login is written
+    /// in the same transaction: a session to keep, or none to forget.
+    pub async fn hand_to(
+        &self,
+        owner: Option<&Owner>,
+        remembered: Option<&Session>,
+    ) -> Result<(), OutboxError> {
+        self.store
+            .update(&OVERVIEW, |answers| {
+                let Overview { mut books, mut state } = overview(&mut answers.into_iter())?;
+                books.hand_to(owner);
+                // A new login answers for itself: what stood in the way of the old one is asked anew.
+                state.problem = None;
+                if owner.is_some_and(|owner| owner.origin != state.server.origin) {
+                    state.retry = None;
+                }
+                let session = match remembered {
+                    Some(session) => write(Document::Session, session)?,
+                    None => Change::Erase(Document::Session),
+                };
+                Ok((vec![write(Document::Books, &books)?, write(Document::SyncState, &state)?, session], ()))
+            })
+            .await
+    }
+
+    /// Takes over the sync: raises the fencing token, so that a settlement of an earlier holder fails, and returns it.
+    /// `note` is written in the same transaction.
+    pub async fn take_over(&self, note: impl FnOnce(&mut SyncState)) -> Result<u64, OutboxError> {
+        self.store
+            .update(&[Query::Document(Document::SyncState)], |answers| {
+                let mut state: SyncState =
+                    parse(Document::SyncState, answers.into_iter().next().and_then(Answer::document))?;
+                state.token += 1;
+                note(&mut state);
+                Ok((vec![write(Document::SyncState, &state)?], state.token))
+            })
+            .await
+    }
+
+    /// Notes something of the sync, unless another syncer has taken over.
+    pub async fn note(&self, token: u64, note: impl FnOnce(&mut SyncState)) -> Result<(), OutboxError> {
+        self.store
+            .update(&[Query::Document(Document::SyncState)], |answers| {
+                let mut state: SyncState =
+                    parse(Document::SyncState, answers.into_iter().next().and_then(Answer::document))?;
+                if state.token != token {
+                    return Err(OutboxError::Fenced);
+                }
+                note(&mut state);
+                Ok((vec![write(Document::SyncState, &state)?], ()))
+            })
+            .await
+    }
+
+    /// Forgets progress, backoff and problems, and keeps every record.
+    pub async fn reset(&self) -> Result<(), OutboxError> {
+        self.take_over(|state| {
+            *state = SyncState {
+                token: state.token,
+                last_success_at: state.last_success_at,
+                ..SyncState::default()
+            };
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// The first `limit` rows of each kind within `ranges`: the oldest records that are still to be sent.
+    pub async fn window(
+        &self,
+        ranges: PerKind<KeyRange>,
+        limit: usize,
+    ) -> Result<PerKind<Vec<Row<S::Body>>>, OutboxError> {
+        let queries =
+            Kind::ALL.map(|kind| Query::Rows { table: Table::Outbox(kind), range: *ranges.of(kind), limit });
+        let mut rows = self.store.read(&queries).await?.into_iter().map(Answer::rows);
+        Ok(PerKind {
+            page_visits: rows.next().unwrap_or_default(),
+            tab_aggregates: rows.next().unwrap_or_default(),
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! Settlement: a verdict is applied to exactly the rows that were sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{OVERVIEW, Outbox, OutboxError, Overview, overview, write};
+use crate::decisions::ledger::Place;
+use crate::decisions::sync_state::SyncState;
+use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
+use crate::words::key::{KeyRange, RowKey};
+use crate::words::kind::{Kind, PerKind};
+
+/// What becomes of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The server has its record at this revision: the row goes, and every lower revision with it, wherever it is.
+    Acknowledged,
+    /// The server refuses it: the row moves to quarantine, with this note (a JSON text).
+    Quarantined(String),
+}
+
+/// The rows of one batch and what becomes of each.
+#[derive(Debug)]
+pub struct Settlement<B> {
+    /// The fencing token of the syncer.
+    pub token: u64,
+    /// Every row that the batch covered, by kind, in key order.
+    pub rows: PerKind<Vec<(Row<B>, Fate)>>,
+    /// The lowest place of each kind that may still hold a row of the epoch, where the syncer knows it.
+    pub lowest: PerKind<Option<RowKey>>,
+}
+
+impl<S: Store> Outbox<S> {
+    /// Applies a verdict: deletes what was acknowledged, sets aside what was refused, books both, and notes `note` of
+    /// the sync, in one transaction. Rows that are gone already are not counted; rows that came meanwhile are not
+    /// touched. Returns how many rows were acknowledged.
+    ///
+    /// # Errors
+    /// [`OutboxError::Fenced`] where another syncer has taken over; nothing is changed then.
+    pub async fn settle(
+        &self,
+        settlement: Settlement<S::Body>,
+        note: impl FnOnce(&mut SyncState),
+    ) -> Result<u64, OutboxError> {
+        let mut queries = OVERVIEW.to_vec();
+        for kind in Kind::ALL {
+            let rows = settlement.rows.of(kind);
+            if let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) {
+                let range = KeyRange::closed(first.key, last.key);
+                queries.push(Query::Keys { table: Table::Outbox(kind), range, limit: usize::MAX });
+            }
+        }
+        let revised: Vec<(Kind, String, u32)> = Kind::ALL
+            .into_iter()
+            .flat_map(|kind| settlement.rows.of(kind).iter().map(move |row| (kind, row)))
+            .filter(|(_, (row, fate))| row.head.revision > 1 && *fate == Fate::Acknowledged)
+            .map(|(kind, (row, _))| (kind, row.head.id.clone(), row.head.revision))
+            .collect();
+        for (kind, id, _) in &revised {
+            for table in [Table::Outbox(*kind), Table::Quarantine, Table::Archive] {
+                queries.push(Query::Revisions { table, id: id.clone() });
+            }
+        }
+        self.store.update(&queries, |answers| apply(settlement, &revised, answers, note)).await
+    }
+}
+
+fn apply<B>(
+    settlement: Settlement<B>,
+    revised: &[(Kind, String, u32)],
+    answers: Vec<Answer<B>>,
+    note: impl FnOnce(&mut SyncState),
+) -> Result<(Vec<Change<B>>, u64), OutboxError> {
+    let mut answers = answers.into_iter();
+    let Overview { mut books, mut state } = overview(&mut answers)?;
+    if state.token != settlement.token {
+        return Err(OutboxError::Fenced);
+    }
+    let mut changes = Vec::new();
+    let mut acknowledged = BTreeMap::<(u32, Kind, Table), BTreeSet<RowKey>>::new();
+    let Settlement { rows, lowest, .. } = settlement;
+    let PerKind { page_visits, tab_aggregates } = rows;
+    for (kind, rows) in [(Kind::PageVisit, page_visits), (Kind::TabAggregate, tab_aggregates)] {
+        if rows.is_empty() {
+            continue;
+        }
+        let table = Table::Outbox(kind);
+        let present: Vec<RowKey> = answers.next().map(Answer::keys).unwrap_or_default();
+        let mut leaving = BTreeSet::new();
+        for (mut row, fate) in rows {
+            if present.binary_search(&row.key).is_err() {
+                continue;
+            }
+            leaving.insert(row.key);
+            match fate {
+                Fate::Acknowledged => {
+                    acknowledged.entry((row.key.epoch(), kind, table)).or_default().insert(row.key);
+                }
+                Fate::Quarantined(reason) => {
+                    books.transfer(row.key.epoch(), kind, Place::Pending, Place::Quarantined, 1)?;
+                    row.note = Some(reason);
+                    changes.push(Change::Insert(Table::Quarantine, row));
+                }
+            }
+        }
+        changes.extend(runs(&present, &leaving).map(|range| Change::Delete(table, range)));
+    }
+    for (kind, _, revision) in revised {
+        for table in [Table::Outbox(*kind), Table::Quarantine, Table::Archive] {
+            let held = answers.next().map(Answer::rows).unwrap_or_default();
+            for row in held.iter().filter(|row| row.head.kind == *kind && row.head.revision < *revision) {
+                let keys = acknowledged.entry((row.key.epoch(), *kind, table)).or_default();
+                if keys.insert(row.key) {
+                    changes.push(Change::Delete(table, KeyRange::closed(row.key, row.key)));
+                }
+            }
+        }
+    }
+    let mut count = 0;
+    for ((epoch, kind, table), keys) in acknowledged {
+        let from = match table {
+            Table::Outbox(_) => Place::Pending,
+            Table::Quarantine => Place::Quarantined,
+            Table::Archive => Place::Archived,
+        };
+        books.transfer(epoch, kind, from, Place::Acknowledged, keys.len() as u64)?;
+        count += keys.len() as u64;
+    }
+    for kind in Kind::ALL {
+        if let Some(key) = lowest.of(kind) {
+            books.settled_below(kind, *key)?;
+        }
+    }
+    note(&mut state);
+    changes.push(write(Document::Books, &books)?);
+    changes.push(write(Document::SyncState, &state)?);
+    Ok((changes, count))
+}
+
+// Ranges that cover every leaving key and no other present one: a run over neighbours is one delete.
+fn runs(present: &[RowKey], leaving: &BTreeSet<RowKey>) -> impl Iterator<Item = KeyRange> {
+    present
+        .chunk_by(|one, next| leaving.contains(one) == leaving.contains(next))
+        .filter(|run| run.first().is_some_and(|key| leaving.contains(key)))
+        .filter_map(|run| Some(KeyRange::closed(*run.first()?, *run.last()?)))
+        .collect::<Vec<_>>()
+        .into_iter()
+}

@@ -1,0 +1,235 @@
+//! [`Store`] over IndexedDB, through rexie.
+//!
+//! What rexie's names don't tell (`done` that says committed after a failed request, handlers that are attached at the
+//! first poll, drops that commit) is kept out by one rule: every transaction ends in `commit`, polled right after its
+//! last request.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use futures_util::future::join_all;
+use rexie::{KeyRange as IdbKeyRange, Rexie, Transaction, TransactionMode};
+use wasm_bindgen::JsValue;
+
+use super::row::{JsBody, from_number, from_stored, to_number, to_stored};
+use super::schema;
+use crate::ports::store::{Answer, Change, Query, Store, StoreError, Table};
+use crate::words::key::KeyRange;
+
+/// A database of this extension.
+#[derive(Debug)]
+pub struct IndexedDb {
+    name: String,
+    connection: RefCell<Option<Rc<Rexie>>>,
+}
+
+impl IndexedDb {
+    /// The database `name`; opened, and created if need be, by the first transaction.
+    pub const fn new(name: String) -> Self {
+        Self { name, connection: RefCell::new(None) }
+    }
+
+    /// Closes the connection; the next transaction opens a new one.
+    pub fn close(&self) {
+        if let Some(Ok(connection)) = self.connection.take().map(Rc::try_unwrap) {
+            connection.close();
+        }
+    }
+
+    async fn connection(&self) -> Result<Rc<Rexie>, StoreError> {
+        if let Some(connection) = self.connection.borrow().as_ref() {
+            return Ok(Rc::clone(connection));
+        }
+        let opened = schema::builder(&self.name).build().await.map_err(|error| match failure(error) {
+            StoreError::Failed(name) => StoreError::Broken(name),
+            other => other,
+        })?;
+        let opened = Rc::new(opened);
+        *self.connection.borrow_mut() = Some(Rc::clone(&opened));
+        Ok(opened)
+    }
+
+    // A connection that somebody else has closed (a new version, the browser's own cleaning) is opened anew, once.
+    async fn begin(&self, stores: &[&str], mode: TransactionMode) -> Result<Transaction, StoreError> {
+        match self.connection().await?.transaction(stores, mode).map_err(failure) {
+            Err(StoreError::Closed) => {
+                self.connection.take();
+                self.connection().await?.transaction(stores, mode).map_err(failure)
+            }
+            begun => begun,
+        }
+    }
+}
+
+async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBody>, StoreError> {
+    let rows = |found: Vec<JsValue>| Answer::Rows(found.into_iter().filter_map(from_stored).collect());
+    let keys = |found: Vec<JsValue>| {
+        Answer::Keys(found.iter().filter_map(JsValue::as_f64).map(from_number).collect())
+    };
+    let table = |table: Table| transaction.store(schema::store_of(table)).map_err(failure);
+    match query {
+        Query::Document(document) => {
+            let key = JsValue::from_str(schema::key_of(*document));
+            let found =
+                transaction.store(schema::DOCUMENTS).map_err(failure)?.get(key).await.map_err(failure)?;
+            Ok(Answer::Document(found.and_then(|text| text.as_string())))
+        }
+        Query::Rows { table: name, range, limit } => {
+            let range = Some(idb_range(*range)?);
+            table(*name)?.get_all(range, limit_of(*limit)).await.map(rows).map_err(failure)
+        }
+        Query::Keys { table: name, range, limit } => {
+            let range = Some(idb_range(*range)?);
+            table(*name)?.get_all_keys(range, limit_of(*limit)).await.map(keys).map_err(failure)
+        }
+        Query::Revisions { table: name, id } => {
+            let index = table(*name)?.index(schema::BY_ID).map_err(failure)?;
+            index.get_all(Some(only(id)?), None).await.map(rows).map_err(failure)
+        }
+        Query::KeysOf { table: name, id } => {
+            let index = table(*name)?.index(schema::BY_ID).map_err(failure)?;
+            index.get_all_keys(Some(only(id)?), None).await.map(keys).map_err(failure)
+        }
+    }
+}
+
+async fn answers(transaction: &Transaction, queries: &[Query]) -> Result<Vec<Answer<JsBody>>, StoreError> {
+    join_all(queries.iter().map(|query| answer(transaction, query))).await.into_iter().collect()
+}
+
+async fn apply(transaction: &Transaction, change: &Change<JsBody>) -> Result<(), StoreError> {
+    let documents = || transaction.store(schema::DOCUMENTS).map_err(failure);
+    let table = |table: Table| transaction.store(schema::store_of(table)).map_err(failure);
+    match change {
+        Change::Write(document, text) => {
+            let key = JsValue::from_str(schema::key_of(*document));
+            documents()?.put(&JsValue::from_str(text), Some(&key)).await.map(|_| ()).map_err(failure)
+        }
+        Change::Erase(document) => {
+            documents()?.delete(JsValue::from_str(schema::key_of(*document))).await.map_err(failure)
+        }
+        Change::Insert(name, row) => {
+            table(*name)?.add(&to_stored(row), None).await.map(|_| ()).map_err(failure)
+        }
+        Change::Delete(name, range) => table(*name)?.delete(idb_range(*range)?.into()).await.map_err(failure),
+    }
+}
+
+// All changes are asked for at once, then the commit; what failed is told by the request that failed, if one did.
+async fn apply_all(transaction: Transaction, changes: &[Change<JsBody>]) -> Result<(), StoreError> {
+    let transaction = Rc::new(transaction);
+    let mut requests: Vec<Pin<Box<dyn Future<Output = Result<(), StoreError>>>>> =
+        Vec::with_capacity(changes.len());
+    for change in changes {
+        let transaction = Rc::clone(&transaction);
+        requests.push(Box::pin(async move { apply(&transaction, change).await }));
+    }
+    let mut poll_all = || {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut failed = None;
+        requests.retain_mut(|request| match request.as_mut().poll(&mut context) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(())) => false,
+            Poll::Ready(Err(error)) => {
+                failed.get_or_insert(error);
+                false
+            }
+        });
+        failed
+    };
+    let refused = poll_all();
+    let committed = match (refused, Rc::try_unwrap(transaction)) {
+        (None, Ok(transaction)) => transaction.commit().await.map_err(failure),
+        (Some(error), Ok(transaction)) => {
+            let _ = transaction.abort().await;
+            return Err(error);
+        }
+        (_, Err(_)) => Err(StoreError::Failed("transaction still in use".into())),
+    };
+    committed.map_err(|error| poll_all().unwrap_or(error))
+}
+
+impl Store for IndexedDb {
+    type Body = JsBody;
+
+    async fn read(&self, queries: &[Query]) -> Result<Vec<Answer<JsBody>>, StoreError> {
+        let mut stores: Vec<&str> = queries.iter().map(store_for).collect();
+        stores.sort_unstable();
+        stores.dedup();
+        let transaction = self.begin(&stores, TransactionMode::ReadOnly).await?;
+        answers(&transaction, queries).await
+    }
+
+    async fn update<T, E: From<StoreError>>(
+        &self,
+        queries: &[Query],
+        decide: impl FnOnce(Vec<Answer<JsBody>>) -> Result<(Vec<Change<JsBody>>, T), E>,
+    ) -> Result<T, E> {
+        let transaction = self.begin(&schema::ALL, TransactionMode::ReadWrite).await?;
+        let found = answers(&transaction, queries).await?;
+        match decide(found) {
+            Ok((changes, result)) => {
+                apply_all(transaction, &changes).await?;
+                Ok(result)
+            }
+            Err(error) => {
+                let _ = transaction.abort().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn store_for(query: &Query) -> &'static str {
+    match query {
+        Query::Document(_) => schema::DOCUMENTS,
+        Query::Rows { table, .. }
+        | Query::Revisions { table, .. }
+        | Query::KeysOf { table, .. }
+        | Query::Keys { table, .. } => schema::store_of(*table),
+    }
+}
+
+fn idb_range(range: KeyRange) -> Result<IdbKeyRange, StoreError> {
+    let (from, to) = (to_number(range.from).into(), to_number(range.to).into());
+    IdbKeyRange::bound(&from, &to, Some(false), Some(true)).map_err(|error| failure(error.into()))
+}
+
+fn only(id: &str) -> Result<IdbKeyRange, StoreError> {
+    IdbKeyRange::only(&JsValue::from_str(id)).map_err(|error| failure(error.into()))
+}
+
+fn limit_of(limit: usize) -> Option<u32> {
+    u32::try_from(limit).ok()
+}
+
+// By the exception's name, never by its text, which may repeat what was stored.
+fn failure(error: rexie::Error) -> StoreError {
+    let rexie::Error::IdbError(error) = error else { return StoreError::Failed("commit refused".into()) };
+    let name = match error {
+        idb::Error::DomException(exception) => exception.name(),
+        idb::Error::TransactionOpenFailed(value)
+        | idb::Error::IndexedDbOpenFailed(value)
+        | idb::Error::AddFailed(value)
+        | idb::Error::UpdateFailed(value)
+        | idb::Error::DeleteFailed(value)
+        | idb::Error::GetFailed(value)
+        | idb::Error::GetAllFailed(value)
+        | idb::Error::GetAllKeysFailed(value)
+        | idb::Error::ObjectStoreNotFound(value)
+        | idb::Error::TransactionCommitError(value) => name_of(&value),
+        _ => "unknown".into(),
+    };
+    match name.as_str() {
+        "QuotaExceededError" => StoreError::QuotaExceeded,
+        "InvalidStateError" => StoreError::Closed,
+        "VersionError" => StoreError::Broken(name),
+        _ => StoreError::Failed(name),
+    }
+}
+
+fn name_of(value: &JsValue) -> String {
+    js_sys::Reflect::get(value, &"name".into()).ok().and_then(|name| name.as_string()).unwrap_or_default()
+}

@@ -1,0 +1,8 @@
+//! The ports, in a browser. Thin: what must hold is said at the traits.
+
+pub mod clock;
+pub mod fetch;
+pub mod host;
+pub mod indexed_db;
+mod row;
+mod schema;

@@ -1,0 +1,46 @@
+//! The database's tables, in one place: rexie deletes, at a new version, every store that is not listed.
+
+use rexie::{Index, ObjectStore, Rexie, RexieBuilder};
+
+use crate::ports::store::{Document, Table};
+use crate::words::kind::Kind;
+
+/// Raised with every change of a table or an index.
+const VERSION: u32 = 1;
+
+/// The store of the documents: key is the document's name, value its JSON text.
+pub const DOCUMENTS: &str = "documents";
+/// The index of a table over its records' ids.
+pub const BY_ID: &str = "id";
+/// The property of a row that is its key.
+pub const KEY: &str = "key";
+
+/// Every object store.
+pub const ALL: [&str; 5] = ["page_visits", "tab_aggregates", "quarantine", "archive", DOCUMENTS];
+
+/// The object store of a table.
+pub const fn store_of(table: Table) -> &'static str {
+    match table {
+        Table::Outbox(Kind::PageVisit) => "page_visits",
+        Table::Outbox(Kind::TabAggregate) => "tab_aggregates",
+        Table::Quarantine => "quarantine",
+        Table::Archive => "archive",
+    }
+}
+
+/// The key of a document.
+pub const fn key_of(document: Document) -> &'static str {
+    match document {
+        Document::Books => "books",
+        Document::SyncState => "sync_state",
+        Document::Tracker => "tracker",
+        Document::Session => "session",
+    }
+}
+
+/// The database as it should be.
+pub fn builder(name: &str) -> RexieBuilder {
+    let table = |table| ObjectStore::new(store_of(table)).key_path(KEY).add_index(Index::new(BY_ID, "id"));
+    let builder = Rexie::builder(name).version(VERSION).add_object_store(ObjectStore::new(DOCUMENTS));
+    Table::ALL.into_iter().fold(builder, |builder, each| builder.add_object_store(table(each)))
+}

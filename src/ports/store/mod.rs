@@ -1,0 +1,209 @@
+//! Tables of rows and named documents, changed by transactions.
+//!
+//! A transaction has one shape: a fixed set of reads, then a pure decision over what was found, then its changes, all of
+//! them or none. It fits IndexedDB, whose transactions end at the first foreign await, and it keeps every rule about
+//! rows in plain functions that run the same over each store.
+
+pub mod memory;
+
+use thiserror::Error;
+
+use crate::words::key::{KeyRange, RowKey};
+use crate::words::kind::Kind;
+use crate::words::record::Head;
+use crate::words::time::UnixMillis;
+
+/// A table of rows, ordered by key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// The outbox of a kind.
+    Outbox(Kind),
+    /// Records that the server refuses.
+    Quarantine,
+    /// Records set aside because of their age.
+    Archive,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 4] =
+        [Self::Outbox(Kind::PageVisit), Self::Outbox(Kind::TabAggregate), Self::Quarantine, Self::Archive];
+}
+
+/// A named document: one JSON text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Document {
+    /// The ledger and the epoch table.
+    Books,
+    /// What the syncer must remember between two attempts.
+    SyncState,
+    /// What the tracker remembers between two events.
+    Tracker,
+    /// The login, where the core was asked to remember it.
+    Session,
+}
+
+/// A record's text, as a store keeps it: natively a `String`, in the browser a JavaScript string that never needs to
+/// be copied into wasm memory.
+pub trait Body: Clone + From<String> {
+    /// A copy of the text.
+    fn text(&self) -> String;
+}
+
+impl Body for String {
+    fn text(&self) -> String {
+        self.clone()
+    }
+}
+
+/// One record at one place. Rows are immutable: a newer revision is a new row.
+#[derive(Clone)]
+pub struct Row<B> {
+    /// Its place.
+    pub key: RowKey,
+    /// What is known of the record without its body.
+    pub head: Head,
+    /// The place of the row which the record refers to, if that stood in the outbox at capture.
+    pub follows: Option<RowKey>,
+    /// When it was captured.
+    pub captured_at: UnixMillis,
+    /// The record's JSON text.
+    pub body: B,
+    /// Why it was set aside, as a JSON text; none in the outbox.
+    pub note: Option<String>,
+}
+
+// A row carries what its user did.
+impl<B> std::fmt::Debug for Row<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Row").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// One read of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Query {
+    /// A document; answered by [`Answer::Document`].
+    Document(Document),
+    /// The first `limit` rows of a range; answered by [`Answer::Rows`].
+    Rows {
+        /// The table.
+        table: Table,
+        /// The range.
+        range: KeyRange,
+        /// Most rows.
+        limit: usize,
+    },
+    /// Every revision of a record that the table holds; answered by [`Answer::Rows`].
+    Revisions {
+        /// The table.
+        table: Table,
+        /// The record's id.
+        id: String,
+    },
+    /// The keys of every revision of a record that the table holds; answered by [`Answer::Keys`].
+    KeysOf {
+        /// The table.
+        table: Table,
+        /// The record's id.
+        id: String,
+    },
+    /// The keys of a range; answered by [`Answer::Keys`].
+    Keys {
+        /// The table.
+        table: Table,
+        /// The range.
+        range: KeyRange,
+        /// Most keys.
+        limit: usize,
+    },
+}
+
+/// What a [`Query`] found.
+#[derive(Debug, Clone)]
+pub enum Answer<B> {
+    /// The document's text, if it exists.
+    Document(Option<String>),
+    /// Rows in key order.
+    Rows(Vec<Row<B>>),
+    /// Keys in order.
+    Keys(Vec<RowKey>),
+}
+
+impl<B> Answer<B> {
+    /// The document; none also where another kind of answer stands.
+    pub fn document(self) -> Option<String> {
+        match self {
+            Self::Document(text) => text,
+            Self::Rows(_) | Self::Keys(_) => None,
+        }
+    }
+
+    /// The rows; none also where another kind of answer stands.
+    pub fn rows(self) -> Vec<Row<B>> {
+        match self {
+            Self::Rows(rows) => rows,
+            Self::Document(_) | Self::Keys(_) => Vec::new(),
+        }
+    }
+
+    /// The keys; none also where another kind of answer stands.
+    pub fn keys(self) -> Vec<RowKey> {
+        match self {
+            Self::Keys(keys) => keys,
+            Self::Document(_) | Self::Rows(_) => Vec::new(),
+        }
+    }
+}
+
+/// One write of a transaction.
+#[derive(Debug, Clone)]
+pub enum Change<B> {
+    /// Writes a document.
+    Write(Document, String),
+    /// Removes a document.
+    Erase(Document),
+    /// Adds a row; its key is new in the table.
+    Insert(Table, Row<B>),
+    /// Deletes every row of a range.
+    Delete(Table, KeyRange),
+}
+
+/// Why a transaction did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// No space is left; nothing was written.
+    #[error("no storage space is left")]
+    QuotaExceeded,
+    /// The connection was closed by somebody else; the next transaction opens a new one.
+    #[error("the connection to the database was closed")]
+    Closed,
+    /// The database can't be opened or read: damaged, or of a newer version.
+    #[error("the database can't be used: {0}")]
+    Broken(String),
+    /// The transaction was aborted or failed; nothing was written. Carries the error's name alone.
+    #[error("a storage transaction failed: {0}")]
+    Failed(String),
+}
+
+/// Tables and documents with all-or-nothing transactions.
+///
+/// An implementation guarantees: `update` applies all changes or none, and has applied them when it returns `Ok`; two
+/// updates of any contexts don't interleave where they touch the same tables; answers come in the order of the queries.
+/// After an `Err` other than those of `decide`, or if the future is dropped, the changes may be there or not, but never
+/// in part.
+pub trait Store {
+    /// How it keeps a record's text.
+    type Body: Body;
+
+    /// Reads within one transaction.
+    fn read(&self, queries: &[Query]) -> impl Future<Output = Result<Vec<Answer<Self::Body>>, StoreError>>;
+
+    /// Reads, decides and changes within one transaction. An error of `decide` changes
+    /// nothing and is handed on.
+    fn update<T, E: From<StoreError>>(
+        &self,
+        queries: &[Query],
+        decide: impl FnOnce(Vec<Answer<Self::Body>>) -> Result<(Vec<Change<Self::Body>>, T), E>,
+    ) -> impl Future<Output = Result<T, E>>;
+}

@@ -1,0 +1,142 @@
+//! What the browser tells the tracker.
+
+use serde::{Deserialize, Serialize};
+
+use super::time::UnixMillis;
+
+/// One thing that happened in the browser, as the extension's listeners report it (`core.handleEvent`).
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TabEvent {
+    /// When it happened.
+    pub at: UnixMillis,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// The kinds of event. `tabId` and `windowId` are the browser's own numbers, reused after a restart.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Happening {
+    /// A tab was opened, with or without an address yet.
+    Opened {
+        /// The new tab.
+        tab_id: i64,
+        /// The window that it stands in.
+        #[serde(default)]
+        window_id: i64,
+        /// The tab whose page opened it.
+        #[serde(default)]
+        opener_tab_id: Option<i64>,
+        /// Whether it is the active tab of its window.
+        #[serde(default)]
+        active: bool,
+        /// Whether its window is private; nothing of it is ever recorded.
+        #[serde(default)]
+        incognito: bool,
+    },
+    /// A tab shows another address (a load or a navigation within a single-page application).
+    Navigated {
+        /// The tab.
+        tab_id: i64,
+        /// Its window.
+        #[serde(default)]
+        window_id: i64,
+        /// The new address.
+        url: String,
+        /// The page's title, if known already.
+        #[serde(default)]
+        title: Option<String>,
+        /// Whether it is the active tab of its window.
+        #[serde(default)]
+        active: bool,
+        /// Whether its window is private.
+        #[serde(default)]
+        incognito: bool,
+    },
+    /// The title of the page in a tab became known or changed.
+    Titled {
+        /// The tab.
+        tab_id: i64,
+        /// The new title.
+        title: String,
+    },
+    /// A tab became the active one of its window. `url` and `title` as far as the browser tells them.
+    Activated {
+        /// The tab.
+        tab_id: i64,
+        /// Its window.
+        #[serde(default)]
+        window_id: i64,
+        /// Its address.
+        #[serde(default)]
+        url: Option<String>,
+        /// Its title.
+        #[serde(default)]
+        title: Option<String>,
+        /// Whether its window is private.
+        #[serde(default)]
+        incognito: bool,
+    },
+    /// A tab was closed.
+    Closed {
+        /// The tab.
+        tab_id: i64,
+    },
+    /// Another window has the focus.
+    WindowFocused {
+        /// The window with the focus; null, or the browsers' own -1, when none of theirs has it.
+        #[serde(default)]
+        window_id: Option<i64>,
+    },
+    /// The user became active or idle, or the screen was locked (`idle.onStateChanged`).
+    Idle {
+        /// The new state.
+        state: IdleState,
+    },
+    /// A tab began or stopped to make sound.
+    Audible {
+        /// The tab.
+        tab_id: i64,
+        /// Whether it makes sound now.
+        audible: bool,
+    },
+    /// How far down the page in a tab was scrolled, 0 to 100.
+    Scrolled {
+        /// The tab.
+        tab_id: i64,
+        /// The deepest point so far, in percent of the page.
+        depth_percent: f64,
+    },
+    /// A sign of life while a page is open, at most 30 s after the last.
+    Heartbeat,
+    /// The browser was started anew: tabs known from before are gone, their numbers mean nothing now. To be reported
+    /// before anything else of the new run.
+    BrowserStarted,
+}
+
+/// The user's presence, as `chrome.idle` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IdleState {
+    /// Input within the detection interval.
+    Active,
+    /// No input for the detection interval.
+    Idle,
+    /// The screen is locked.
+    Locked,
+}
+
+// An event names pages; nothing of it may reach a log (rule 11).
+impl std::fmt::Debug for TabEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TabEvent").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Happening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Happening(..)")
+    }
+}

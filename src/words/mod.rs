@@ -1,0 +1,9 @@
+//! The vocabulary: plain values without I/O, without a clock, without JavaScript.
+
+pub mod event;
+pub mod key;
+pub mod kind;
+pub mod owner;
+pub mod policy;
+pub mod record;
+pub mod time;

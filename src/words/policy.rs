@@ -1,0 +1,52 @@
+//! Every limit of the core, with its unit and its reason.
+
+use super::kind::PerKind;
+use super::time::Millis;
+
+/// What a caller may tune; the defaults are the product's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Most records of a kind in one request. 100 + 100 is what the backend's authors ask for.
+    pub max_records: PerKind<usize>,
+    /// Most bytes of JSON in one request, before compression: 512 KiB, well inside common gateway limits (1 MB).
+    pub max_body_bytes: usize,
+    /// When a request is given up. Below the 30 s after which a browser stops an idle worker.
+    pub request_timeout: Millis,
+    /// How long after its start a slice may begin requests. What is in flight finishes.
+    pub slice_budget: Millis,
+    /// Most requests in flight together.
+    pub max_in_flight: usize,
+}
+
+/// Slice of a host that gives no keep-alive: a worker lives 30 s after its last event.
+pub const SLICE_BUDGET: Millis = Millis::from_secs(25);
+/// Slice of a host that keeps the worker alive while a sync runs.
+pub const SLICE_BUDGET_KEPT_ALIVE: Millis = Millis::from_secs(120);
+/// A keep-alive is due at least this often: 10 s of reserve before a browser stops a worker.
+pub const KEEP_ALIVE_EVERY: Millis = Millis::from_secs(20);
+/// The one-shot alarm is never armed earlier: Chrome's floor for packed extensions.
+pub const EARLIEST_RETRY_ALARM: Millis = Millis::from_secs(30);
+/// Records of a kind read at once: three batches, measured best (fewer round trips, bounded memory).
+pub const WINDOW_RECORDS: usize = 300;
+/// Most attempts of one batch within a slice; the next come with an alarm.
+pub const ATTEMPTS_IN_A_SLICE: u32 = 3;
+/// The first wait after a failure; it doubles from there.
+pub const FIRST_BACKOFF: Millis = Millis::from_secs(1);
+/// The longest wait of our own making, before jitter: a recovered server is found within the hour.
+pub const LONGEST_BACKOFF: Millis = Millis::from_secs(3600);
+/// The longest wait a server is believed to ask for: a wrong header can't freeze the sync.
+pub const LONGEST_SERVER_WAIT: Millis = Millis::from_days(1);
+/// Most bytes of an answer that are read; a confirmation is a few hundred.
+pub const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_records: PerKind { page_visits: 100, tab_aggregates: 100 },
+            max_body_bytes: 512 * 1024,
+            request_timeout: Millis::from_secs(25),
+            slice_budget: SLICE_BUDGET,
+            max_in_flight: 3,
+        }
+    }
+}

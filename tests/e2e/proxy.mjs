@@ -1,0 +1,115 @@
+// Stands between the extension and the backend: looks at every upload, and stops one at a chosen point on request.
+import { EventEmitter, once } from "node:events";
+import http from "node:http";
+import { gunzipSync } from "node:zlib";
+
+const UPLOAD = "/api/v1/data/sync";
+
+/** Where an upload can be stopped. */
+export const BEFORE_THE_REQUEST = "before the request";
+export const IN_MID_BODY = "in mid-body";
+export const BEFORE_THE_ANSWER = "after the commit, before the answer";
+
+/**
+ * Emits "stopped" when an upload stands still at the point that `stopNextAt` chose, "signal" when somebody calls
+ * `signalUrl`, and "upload" with its parsed body and size for each upload that goes through.
+ */
+export class Proxy extends EventEmitter {
+  #stopAt = null;
+  #server;
+  #target;
+
+  static async start(backend) {
+    const proxy = new Proxy();
+    proxy.#target = new URL(backend.origin);
+    proxy.#server = http.createServer((request, response) => proxy.#handle(request, response));
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    return proxy;
+  }
+
+  get origin() {
+    return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  get base() {
+    return `${this.origin}/api/v1`;
+  }
+
+  get signalUrl() {
+    return `${this.origin}/signal`;
+  }
+
+  /** The next upload stands still at `point` until its sender is gone. Resolves when it has got there. */
+  stopNextAt(point) {
+    this.#stopAt = point;
+    return once(this, "stopped");
+  }
+
+  end() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+
+  #handle(request, response) {
+    if (request.url === "/signal") {
+      response.writeHead(204, { "Access-Control-Allow-Origin": "*" }).end();
+      this.emit("signal");
+      return;
+    }
+    const stopAt = request.method === "POST" && request.url === UPLOAD ? this.#stopAt : null;
+    this.#stopAt = null;
+    if (stopAt === BEFORE_THE_REQUEST) {
+      this.emit("stopped");
+      return;
+    }
+    const { hostname, port } = this.#target;
+    const { method, url: path, headers } = request;
+    const onward = http.request({ hostname, port, method, path, headers });
+    response.on("close", () => onward.destroy());
+    onward.on("error", () => response.destroy());
+    if (stopAt === IN_MID_BODY) this.#passHalf(request, onward);
+    else this.#passWhole(request, onward);
+    onward.on("response", (answer) => {
+      collect(answer).then((body) => {
+        if (stopAt === BEFORE_THE_ANSWER) this.emit("stopped");
+        else response.writeHead(answer.statusCode, answer.headers).end(body);
+      }, response.destroy.bind(response));
+    });
+  }
+
+  #passHalf(request, onward) {
+    const half = Math.floor(Number(request.headers["content-length"]) / 2);
+    let passed = 0;
+    request.on("data", (chunk) => {
+      const part = chunk.subarray(0, half - passed);
+      passed += part.length;
+      onward.write(part);
+      if (passed < half) return;
+      request.pause();
+      this.emit("stopped");
+    });
+    request.on("error", () => {});
+  }
+
+  #passWhole(request, onward) {
+    collect(request).then(
+      (body) => {
+        if (request.url === UPLOAD) this.#tell(request, body);
+        onward.end(body);
+      },
+      () => onward.destroy(),
+    );
+  }
+
+  #tell(request, body) {
+    const plain = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
+    this.emit("upload", JSON.parse(plain.toString()), plain.length);
+  }
+}
+
+async function collect(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
