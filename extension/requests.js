@@ -36,20 +36,8 @@ export async function answer(request) {
       return changed(core);
     }
     case "import":
-      return core.record(recordsOf(request.records));
+      return core.importRecords(request.records);
   }
-}
-
-/**
- * @param {string} ndjson one record a line
- * @returns {import("../pkg/heyho_sync.js").RecordInput}
- */
-function recordsOf(ndjson) {
-  const lines = ndjson.split("\n").filter((line) => line.trim() !== "");
-  const entries = lines.map((line) => JSON.parse(line));
-  const ofKind = (/** @type {string} */ kind) =>
-    entries.flatMap((entry) => (entry.kind === kind ? [entry.record] : []));
-  return { pageVisits: ofKind("page_visit"), tabAggregates: ofKind("tab_aggregate") };
 }
 
 /** @param {Core} core */

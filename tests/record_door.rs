@@ -294,6 +294,18 @@ fn what_a_caller_gets_nearly_right_is_put_into_form() {
 }
 
 #[test]
+fn a_number_keeps_every_digit() {
+    // A parser that rounds in haste gives other last digits (serde_json without `float_roundtrip`).
+    let numbers = json!({ "x": [90.42225290942383, 42.215889504792884, 19.243053591130522, 1e21, 5e-324] });
+    let text = with(PageVisit, &numbers).to_string();
+    assert!(
+        text.contains("[90.42225290942383,42.215889504792884,19.243053591130522,1e+21,5e-324]"),
+        "{text}"
+    );
+    assert_eq!(admit(PageVisit, &text, Maker::Caller).unwrap().body, text);
+}
+
+#[test]
 fn metadata_of_exactly_the_limit_enters() {
     let words = vec!["x".repeat(1000); 51];
     let filled = |last: usize| json!({ "words": words, "last": "x".repeat(last) });

@@ -23,10 +23,8 @@ use crate::platform::clock::BrowserClock;
 use crate::platform::fetch::Fetch;
 use crate::platform::host::ExtensionHost;
 use crate::platform::indexed_db::IndexedDb;
-use crate::ports::store::Document;
 use crate::words::event::TabEvent;
 use crate::words::kind::PerKind;
-use crate::words::owner::Session;
 use crate::words::policy::KEEP_ALIVE_EVERY;
 
 type BrowserEngine = Engine<IndexedDb, Fetch, BrowserClock, ExtensionHost>;
@@ -54,19 +52,7 @@ impl SyncCore {
         let host = ExtensionHost::new(&options.database_name, arm_retry);
         let outbox = Outbox::new(IndexedDb::new(options.database_name.clone()));
         let engine = Rc::new(Engine::new(outbox, Fetch, BrowserClock, host));
-        let session = match settings.session.clone() {
-            None if options.restore_session => {
-                engine.outbox().document::<Session>(Document::Session).await.map_err(from_outbox)?
-            }
-            given => given,
-        };
-        let changed = engine
-            .change_settings(|target| {
-                *target = settings;
-                target.session = session;
-            })
-            .await;
-        changed.map_err(from_engine)?;
+        engine.open(settings).await.map_err(from_engine)?;
         let listeners = Listeners::attach(&engine);
         Ok(Self { engine, keep_alive, listeners, run: Rc::default() })
     }
@@ -145,8 +131,14 @@ impl SyncCore {
         &self,
         #[wasm_bindgen(unchecked_param_type = "Session | null")] session: JsValue,
     ) -> Result<(), JsValue> {
-        let session = options::read_session(session)?;
-        self.engine.change_settings(|settings| settings.session = session).await.map_err(from_engine)
+        let Some(session) = options::read_session(session)? else {
+            if let Some(token) = self.engine.sign_out().await.map_err(from_engine)? {
+                let engine = Rc::clone(&self.engine);
+                spawn_local(async move { engine.say_goodbye(token).await });
+            }
+            return Ok(());
+        };
+        self.engine.change_settings(|settings| settings.session = Some(session)).await.map_err(from_engine)
     }
 
     /// Changes consent, pause, exclusions or the server's address; what is absent stays.

@@ -27,7 +27,7 @@ pub(super) struct OpenOptions {
     #[serde(default)]
     session: Option<Session>,
     #[serde(default)]
-    pub restore_session: bool,
+    restore_session: bool,
     #[serde(default)]
     policy: PolicyOptions,
 }

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::Engine;
+use super::{Engine, EngineError};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::ports::transport::{Payload, Request, Transport};
-use crate::words::owner::Session;
+use crate::words::owner::{self, Session};
+use crate::words::policy::GOODBYE_TIMEOUT;
 
 impl<S, T, C, H> Engine<S, T, C, H>
 where
@@ -16,6 +17,31 @@ where
     C: Clock,
     H: Host,
 {
+    /// Signs out: nobody's records are sent any more, and the dropped token is returned so that the server can be told.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database fails; the login stays then.
+    pub async fn sign_out(&self) -> Result<Option<String>, EngineError> {
+        let dropped = self.settings().session.map(|session| session.access_token);
+        self.change_settings(|settings| settings.session = None).await?;
+        Ok(dropped)
+    }
+
+    /// Tells the server that a token is not used any more. Best effort: the answer does not matter.
+    pub async fn say_goodbye(&self, token: String) {
+        let base_url = self.settings().server_url;
+        let request = Request {
+            url: format!("{}/auth/logout", base_url.trim_end_matches('/')),
+            bearer: Some(token),
+            idempotency_key: None,
+            payload: Payload::Json("{}".into()),
+            timeout: GOODBYE_TIMEOUT,
+        };
+        if owner::may_be_sent_to(&base_url) {
+            let _ = self.transport.post(request).await;
+        }
+    }
+
     /// Asks for a new access token with the refresh token. Whether one came: a server without that route, a refusal
     /// and a network failure leave the login as it is.
     pub(super) async fn refresh_login(&self) -> bool {

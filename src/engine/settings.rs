@@ -2,9 +2,10 @@
 
 use super::{Engine, EngineError};
 use crate::decisions::tracker::Ending;
+use crate::outbox::Remembered;
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
-use crate::ports::store::Store;
+use crate::ports::store::{Document, Store};
 use crate::ports::transport::Transport;
 use crate::words::owner::{self, Owner, Session};
 use crate::words::policy::Policy;
@@ -37,6 +38,14 @@ impl Settings {
         Some(Owner { origin, account: session.account.clone() })
     }
 
+    fn remembered(&self) -> Remembered<'_> {
+        match (&self.session, self.remembers_session) {
+            (_, false) => Remembered::Untouched,
+            (None, true) => Remembered::Forget,
+            (Some(session), true) => Remembered::Keep(session),
+        }
+    }
+
     /// Whether anything may be recorded now.
     pub const fn records(&self) -> bool {
         self.consent && !self.paused
@@ -50,6 +59,27 @@ where
     C: Clock,
     H: Host,
 {
+    /// Begins with these settings. Where they name no session and a login is to be remembered, the remembered one is
+    /// taken. Writes only where another owner or login begins.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the database can't be used.
+    pub async fn open(&self, mut settings: Settings) -> Result<(), EngineError> {
+        let remembered = match settings.remembers_session {
+            true => self.outbox.document::<Session>(Document::Session).await?,
+            false => None,
+        };
+        let new_login = settings.session.is_some() && settings.session != remembered;
+        settings.session = settings.session.or(remembered);
+        let owner = settings.owner();
+        let owner_changes = self.outbox.overview().await?.books.owner() != owner.as_ref();
+        if owner_changes || (settings.remembers_session && new_login) {
+            self.outbox.hand_to(owner.as_ref(), settings.remembered()).await?;
+        }
+        *self.settings.borrow_mut() = settings;
+        Ok(())
+    }
+
     /// A copy of the settings of now.
     pub fn settings(&self) -> Settings {
         self.settings.borrow().clone()
@@ -74,8 +104,7 @@ where
             self.end_open_visits(Ending::Pause).await?;
         }
         if owner_changes || before.session != after.session {
-            let remembered = after.session.as_ref().filter(|_| after.remembers_session);
-            self.outbox.hand_to(owner.as_ref(), remembered).await?;
+            self.outbox.hand_to(owner.as_ref(), after.remembered()).await?;
         }
         *self.settings.borrow_mut() = after;
         self.host.changed();

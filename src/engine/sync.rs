@@ -58,6 +58,9 @@ where
             Gate::NothingToSend => return Ok(report),
             Gate::Stop(stop) => {
                 if stop == Stop::Waiting {
+                    if state.retry.is_some_and(|retry| retry.on_clock(started_at) != retry) {
+                        self.outbox.wait_anew(started_at).await?;
+                    }
                     self.host.arm_retry(Some(schedule::retry_alarm(state.retry.as_ref(), started_at)));
                 }
                 return Ok(stopped(report, stop.as_str()));

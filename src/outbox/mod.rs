@@ -13,11 +13,12 @@ pub use append::{Admission, Capture};
 pub use settle::{Fate, Settlement};
 
 use crate::decisions::ledger::{Books, BooksError};
-use crate::decisions::sync_state::SyncState;
+use crate::decisions::sync_state::{ServerMemory, SyncState};
 use crate::ports::store::{Answer, Change, Document, Query, Row, Store, StoreError, Table};
 use crate::words::key::KeyRange;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::owner::{Owner, Session};
+use crate::words::time::UnixMillis;
 
 /// Why the outbox could not do what it was asked for. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -48,6 +49,17 @@ pub enum OutboxError {
 #[derive(Debug)]
 pub struct Outbox<S> {
     store: S,
+}
+
+/// What becomes of the login that the database remembers.
+#[derive(Debug, Clone, Copy)]
+pub enum Remembered<'a> {
+    /// This one is kept.
+    Keep(&'a Session),
+    /// None is.
+    Forget,
+    /// It stays as it is.
+    Untouched,
 }
 
 /// What a syncer or the popup looks at first: one read, however large the backlog.
@@ -105,56 +117,66 @@ impl<S: Store> Outbox<S> {
         }
     }
 
-    /// Changes owner, or nothing where `owner` has it already (rule 10). What `remembered` says of the login is written
-    /// in the same transaction: a session to keep, or none to forget.
-    pub async fn hand_to(
-        &self,
-        owner: Option<&Owner>,
-        remembered: Option<&Session>,
-    ) -> Result<(), OutboxError> {
+    /// Makes `owner` the one whose records are captured from now on (rule 10), and writes what is to be remembered of
+    /// the login. A new login answers for itself: what stood in the way of the old one is forgotten, but not a wait that
+    /// the same server asked for.
+    pub async fn hand_to(&self, owner: Option<&Owner>, login: Remembered<'_>) -> Result<(), OutboxError> {
         self.store
             .update(&OVERVIEW, |answers| {
                 let Overview { mut books, mut state } = overview(&mut answers.into_iter())?;
                 books.hand_to(owner);
-                // A new login answers for itself: what stood in the way of the old one is asked anew.
                 state.problem = None;
-                if owner.is_some_and(|owner| owner.origin != state.server.origin) {
+                if let Some(owner) = owner.filter(|owner| owner.origin != state.server.origin) {
                     state.retry = None;
+                    state.server = ServerMemory { origin: owner.origin.clone(), ..ServerMemory::default() };
                 }
-                let session = match remembered {
-                    Some(session) => write(Document::Session, session)?,
-                    None => Change::Erase(Document::Session),
-                };
-                Ok((vec![write(Document::Books, &books)?, write(Document::SyncState, &state)?, session], ()))
+                let mut changes = vec![write(Document::Books, &books)?, write(Document::SyncState, &state)?];
+                match login {
+                    Remembered::Keep(session) => changes.push(write(Document::Session, session)?),
+                    Remembered::Forget => changes.push(Change::Erase(Document::Session)),
+                    Remembered::Untouched => {}
+                }
+                Ok((changes, ()))
             })
             .await
+    }
+
+    /// Begins a wait anew on a clock that was set back behind its beginning, so that it can end (rule 7).
+    pub async fn wait_anew(&self, now: UnixMillis) -> Result<(), OutboxError> {
+        self.change_state(None, |state| state.retry = state.retry.map(|retry| retry.on_clock(now)))
+            .await
+            .map(|_| ())
     }
 
     /// Takes over the sync: raises the fencing token, so that a settlement of an earlier holder fails, and returns it.
     /// `note` is written in the same transaction.
     pub async fn take_over(&self, note: impl FnOnce(&mut SyncState)) -> Result<u64, OutboxError> {
-        self.store
-            .update(&[Query::Document(Document::SyncState)], |answers| {
-                let mut state: SyncState =
-                    parse(Document::SyncState, answers.into_iter().next().and_then(Answer::document))?;
-                state.token += 1;
-                note(&mut state);
-                Ok((vec![write(Document::SyncState, &state)?], state.token))
-            })
-            .await
+        let raise = |state: &mut SyncState| {
+            state.token += 1;
+            note(state);
+        };
+        self.change_state(None, raise).await.map(|state| state.token)
     }
 
     /// Notes something of the sync, unless another syncer has taken over.
     pub async fn note(&self, token: u64, note: impl FnOnce(&mut SyncState)) -> Result<(), OutboxError> {
+        self.change_state(Some(token), note).await.map(|_| ())
+    }
+
+    async fn change_state(
+        &self,
+        token: Option<u64>,
+        change: impl FnOnce(&mut SyncState),
+    ) -> Result<SyncState, OutboxError> {
         self.store
             .update(&[Query::Document(Document::SyncState)], |answers| {
-                let mut state: SyncState =
-                    parse(Document::SyncState, answers.into_iter().next().and_then(Answer::document))?;
-                if state.token != token {
+                let text = answers.into_iter().next().and_then(Answer::document);
+                let mut state: SyncState = parse(Document::SyncState, text)?;
+                if token.is_some_and(|token| token != state.token) {
                     return Err(OutboxError::Fenced);
                 }
-                note(&mut state);
-                Ok((vec![write(Document::SyncState, &state)?], ()))
+                change(&mut state);
+                Ok((vec![write(Document::SyncState, &state)?], state))
             })
             .await
     }

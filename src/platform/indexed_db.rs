@@ -99,33 +99,39 @@ async fn answers(transaction: &Transaction, queries: &[Query]) -> Result<Vec<Ans
     join_all(queries.iter().map(|query| answer(transaction, query))).await.into_iter().collect()
 }
 
-async fn apply(transaction: &Transaction, change: &Change<JsBody>) -> Result<(), StoreError> {
-    let documents = || transaction.store(schema::DOCUMENTS).map_err(failure);
-    let table = |table: Table| transaction.store(schema::store_of(table)).map_err(failure);
-    match change {
+type Request = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
+
+// A request owns its store and nothing of the transaction, which has to be free for the commit while it is pending.
+fn request(transaction: &Transaction, change: &Change<JsBody>) -> Result<Request, StoreError> {
+    let store = |name: &str| transaction.store(name).map_err(failure);
+    Ok(match change {
         Change::Write(document, text) => {
-            let key = JsValue::from_str(schema::key_of(*document));
-            documents()?.put(&JsValue::from_str(text), Some(&key)).await.map(|_| ()).map_err(failure)
+            let store = store(schema::DOCUMENTS)?;
+            let (key, text) = (JsValue::from_str(schema::key_of(*document)), JsValue::from_str(text));
+            Box::pin(async move { store.put(&text, Some(&key)).await.map(|_| ()).map_err(failure) })
         }
         Change::Erase(document) => {
-            documents()?.delete(JsValue::from_str(schema::key_of(*document))).await.map_err(failure)
+            let store = store(schema::DOCUMENTS)?;
+            let key = JsValue::from_str(schema::key_of(*document));
+            Box::pin(async move { store.delete(key).await.map_err(failure) })
         }
-        Change::Insert(name, row) => {
-            table(*name)?.add(&to_stored(row), None).await.map(|_| ()).map_err(failure)
+        Change::Insert(table, row) => {
+            let store = store(schema::store_of(*table))?;
+            let row = to_stored(row);
+            Box::pin(async move { store.add(&row, None).await.map(|_| ()).map_err(failure) })
         }
-        Change::Delete(name, range) => table(*name)?.delete(idb_range(*range)?.into()).await.map_err(failure),
-    }
+        Change::Delete(table, range) => {
+            let store = store(schema::store_of(*table))?;
+            let range = idb_range(*range)?;
+            Box::pin(async move { store.delete(range.into()).await.map_err(failure) })
+        }
+    })
 }
 
 // All changes are asked for at once, then the commit; what failed is told by the request that failed, if one did.
 async fn apply_all(transaction: Transaction, changes: &[Change<JsBody>]) -> Result<(), StoreError> {
-    let transaction = Rc::new(transaction);
-    let mut requests: Vec<Pin<Box<dyn Future<Output = Result<(), StoreError>>>>> =
-        Vec::with_capacity(changes.len());
-    for change in changes {
-        let transaction = Rc::clone(&transaction);
-        requests.push(Box::pin(async move { apply(&transaction, change).await }));
-    }
+    let mut requests: Vec<Request> =
+        changes.iter().map(|change| request(&transaction, change)).collect::<Result<_, _>>()?;
     let mut poll_all = || {
         let mut context = Context::from_waker(Waker::noop());
         let mut failed = None;
@@ -139,15 +145,11 @@ async fn apply_all(transaction: Transaction, changes: &[Change<JsBody>]) -> Resu
         });
         failed
     };
-    let refused = poll_all();
-    let committed = match (refused, Rc::try_unwrap(transaction)) {
-        (None, Ok(transaction)) => transaction.commit().await.map_err(failure),
-        (Some(error), Ok(transaction)) => {
-            let _ = transaction.abort().await;
-            return Err(error);
-        }
-        (_, Err(_)) => Err(StoreError::Failed("transaction still in use".into())),
-    };
+    if let Some(error) = poll_all() {
+        let _ = transaction.abort().await;
+        return Err(error);
+    }
+    let committed = transaction.commit().await.map_err(failure);
     committed.map_err(|error| poll_all().unwrap_or(error))
 }
 

@@ -140,3 +140,44 @@ impl std::fmt::Debug for Happening {
         f.write_str("Happening(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_read_as_the_extension_writes_it() {
+        let event: TabEvent = serde_json::from_str(
+            r#"{"at":1761040000123,"type":"navigated","tabId":7,"windowId":2,"url":"https://a.example/","active":true}"#,
+        )
+        .unwrap();
+        let what = Happening::Navigated {
+            tab_id: 7,
+            window_id: 2,
+            url: "https://a.example/".to_owned(),
+            title: None,
+            active: true,
+            incognito: false,
+        };
+        assert!(event == TabEvent { at: UnixMillis(1_761_040_000_123), what });
+        for json in [
+            r#"{"at":1,"type":"windowFocused","windowId":null}"#,
+            r#"{"at":1,"type":"idle","state":"locked"}"#,
+            r#"{"at":1,"type":"scrolled","tabId":1,"depthPercent":40}"#,
+            r#"{"at":1,"type":"heartbeat"}"#,
+            r#"{"at":1,"type":"browserStarted"}"#,
+        ] {
+            assert!(serde_json::from_str::<TabEvent>(json).is_ok(), "{json}");
+        }
+        assert!(serde_json::from_str::<TabEvent>(r#"{"at":1,"type":"renamed","tabId":1}"#).is_err());
+    }
+
+    #[test]
+    fn debug_output_names_no_page() {
+        let what = Happening::Titled { tab_id: 1, title: "A page".to_owned() };
+        let event = TabEvent { at: UnixMillis(1), what };
+        assert!(!format!("{event:?} {:?}", event.what).contains("page"));
+    }
+}

@@ -36,6 +36,8 @@ pub const FIRST_BACKOFF: Millis = Millis::from_secs(1);
 pub const LONGEST_BACKOFF: Millis = Millis::from_secs(3600);
 /// The longest wait a server is believed to ask for: a wrong header can't freeze the sync.
 pub const LONGEST_SERVER_WAIT: Millis = Millis::from_days(1);
+/// How long a server may take to hear of a sign-out.
+pub const GOODBYE_TIMEOUT: Millis = Millis::from_secs(5);
 /// Most bytes of an answer that are read; a confirmation is a few hundred.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 

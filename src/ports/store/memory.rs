@@ -1,7 +1,7 @@
 //! The store of native tests and the simulation: the same promises, without a disk.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Change, Document, Query, Row, Store, StoreError, Table};
 use crate::words::key::RowKey;
@@ -16,33 +16,36 @@ pub struct MemoryStore {
 struct Content {
     documents: BTreeMap<Document, String>,
     tables: BTreeMap<Table, BTreeMap<RowKey, Row<String>>>,
+    by_id: BTreeMap<Table, BTreeMap<String, BTreeSet<RowKey>>>,
 }
 
 impl Content {
     fn answer(&self, query: &Query) -> Answer<String> {
-        let rows = |table| self.tables.get(table).into_iter().flatten();
+        let rows = |table: &Table| self.tables.get(table);
+        let keys = |table: &Table, id: &str| {
+            self.by_id
+                .get(table)
+                .and_then(|ids| ids.get(id))
+                .into_iter()
+                .flatten()
+                .copied()
+                .collect::<Vec<_>>()
+        };
         match query {
             Query::Document(document) => Answer::Document(self.documents.get(document).cloned()),
-            Query::Rows { table, range, limit } => Answer::Rows(
-                self.tables
-                    .get(table)
-                    .map(|rows| {
-                        rows.range(range.from..range.to).take(*limit).map(|(_, row)| row.clone()).collect()
-                    })
-                    .unwrap_or_default(),
-            ),
-            Query::Keys { table, range, limit } => Answer::Keys(
-                self.tables
-                    .get(table)
-                    .map(|rows| rows.range(range.from..range.to).take(*limit).map(|(key, _)| *key).collect())
-                    .unwrap_or_default(),
-            ),
-            Query::Revisions { table, id } => Answer::Rows(
-                rows(table).filter(|(_, row)| row.head.id == *id).map(|(_, row)| row.clone()).collect(),
-            ),
-            Query::KeysOf { table, id } => {
-                Answer::Keys(rows(table).filter(|(_, row)| row.head.id == *id).map(|(key, _)| *key).collect())
+            Query::Rows { table, range, limit } => {
+                let found = rows(table).into_iter().flat_map(|rows| rows.range(range.from..range.to));
+                Answer::Rows(found.take(*limit).map(|(_, row)| row.clone()).collect())
             }
+            Query::Keys { table, range, limit } => {
+                let found = rows(table).into_iter().flat_map(|rows| rows.range(range.from..range.to));
+                Answer::Keys(found.take(*limit).map(|(key, _)| *key).collect())
+            }
+            Query::Revisions { table, id } => {
+                let row = |key| rows(table).and_then(|rows| rows.get(&key)).cloned();
+                Answer::Rows(keys(table, id).into_iter().filter_map(row).collect())
+            }
+            Query::KeysOf { table, id } => Answer::Keys(keys(table, id)),
         }
     }
 
@@ -64,12 +67,23 @@ impl Content {
                 self.documents.remove(&document);
             }
             Change::Insert(table, row) => {
+                let ids = self.by_id.entry(table).or_default();
+                ids.entry(row.head.id.clone()).or_default().insert(row.key);
                 self.tables.entry(table).or_default().insert(row.key, row);
             }
             Change::Delete(table, range) => {
                 let rows = self.tables.entry(table).or_default();
-                let mut behind = rows.split_off(&range.from);
-                rows.append(&mut behind.split_off(&range.to));
+                let mut leaving = rows.split_off(&range.from);
+                rows.append(&mut leaving.split_off(&range.to));
+                let ids = self.by_id.entry(table).or_default();
+                for (key, row) in leaving {
+                    if let Some(keys) = ids.get_mut(&row.head.id) {
+                        keys.remove(&key);
+                        if keys.is_empty() {
+                            ids.remove(&row.head.id);
+                        }
+                    }
+                }
             }
         }
     }

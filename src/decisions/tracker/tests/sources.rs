@@ -50,6 +50,14 @@ fn an_unread_page_never_goes_before_the_visit_that_it_came_from() {
 }
 
 #[test]
+fn an_unread_page_keeps_its_source_when_both_end_with_the_browser() {
+    let mut browser = Browser::default();
+    browser.navigate(1, A).open(2, Some(1), false).load(2, B, false).activate(1).at(5).start();
+    assert_eq!(browser.stays().iter().map(|stay| stay.0).collect::<Vec<_>>(), [A, B]);
+    assert_eq!(sources(&browser), [None, Some(0)]);
+}
+
+#[test]
 fn a_source_is_always_a_visit_that_was_handed_out_before() {
     let mut browser = Browser::default();
     browser.navigate(1, A).at(1).open(2, Some(1), true).navigate(2, "about:blank").at(2).navigate(2, B);

@@ -26,10 +26,12 @@ fn a_navigation_within_a_single_page_application_is_a_visit_of_its_own() {
 #[test]
 fn the_same_address_reported_again_does_not_split_a_visit() {
     let mut browser = Browser::default();
-    browser.navigate(1, A).at(1).navigate(1, A).at(2).activate(1).at(3).activate_in(1, 1, Some(A));
+    browser.navigate(1, A).title(1, "A page").at(1).navigate(1, A).at(2).activate(1);
+    browser.at(3).activate_in(1, 1, Some(A));
     assert!(browser.visits.is_empty());
     browser.at(10).close(1);
     assert_eq!(browser.stays(), [(A, 10, 10_000)]);
+    assert_eq!(browser.visit().title.as_deref(), Some("A page"));
 }
 
 #[test]
@@ -143,6 +145,20 @@ fn a_page_opened_in_the_background_and_closed_unread_leaves_a_visit_of_no_durati
     assert!(Browser::second(visit.visited_at) == 3.0 && visit.engagement_rate == 0.0);
     assert_eq!(browser.aggregates.len(), 1);
     assert_eq!(browser.aggregates[0].closed_at.map(Browser::second), Some(20.0));
+}
+
+#[test]
+fn a_tab_that_was_looked_at_before_its_opening_was_told_is_not_unread() {
+    let mut browser = Browser::default();
+    browser
+        .navigate(1, A)
+        .at(2)
+        .activate_in(1, 2, Some(B))
+        .open(2, Some(1), false)
+        .at(5)
+        .activate(1)
+        .close(2);
+    assert_eq!(browser.stays(), [(A, 2, 2_000), (B, 3, 3_000)]);
 }
 
 #[test]

@@ -54,6 +54,13 @@ fn a_browser_without_the_focus_is_not_active_but_the_stay_goes_on() {
 }
 
 #[test]
+fn the_browsers_own_number_for_no_window_is_no_window() {
+    let mut browser = Browser::default();
+    browser.focus(Some(1)).navigate(1, A).at(10).focus(Some(-1)).at(40).close(1);
+    assert_eq!(times(&browser), (40, 10_000));
+}
+
+#[test]
 fn an_idle_period_that_nobody_ended_ends_with_the_visit() {
     let mut browser = Browser::default();
     browser.navigate(1, A).at(10).user(Idle).at(30).close(1);
@@ -158,6 +165,13 @@ fn time_is_counted_in_milliseconds_and_rounded_once() {
     browser.at_ms(2_499).close(1);
     assert_eq!(times(&browser), (2, 2_499));
     assert_eq!((browser.aggregates[0].total_time_seconds, browser.aggregates[0].active_time_seconds), (2, 2));
+}
+
+#[test]
+fn half_a_second_counts_as_one() {
+    let mut browser = Browser::default();
+    browser.navigate(1, A).at_ms(1_500).close(1);
+    assert_eq!(times(&browser), (2, 1_500));
 }
 
 #[test]

@@ -1,0 +1,457 @@
+//! From records to a server's rows and back to an empty buffer, happy and sad, in simulated time.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
+
+use std::rc::Rc;
+
+use heyho_simulation::host::{Browser, SimulatedHost};
+use heyho_simulation::network::{Line, Network, NetworkFault};
+use heyho_simulation::server::Server;
+use heyho_simulation::store::{Disk, DiskStore, StorageFault};
+use heyho_simulation::world::{End, SimulatedClock, World};
+use heyho_sync::decisions::protocol::Answer;
+use heyho_sync::decisions::report::{Outcome, Report};
+use heyho_sync::decisions::status::{State, Status};
+use heyho_sync::engine::{Engine, Recorded, RunOptions, Settings};
+use heyho_sync::outbox::{Outbox, OutboxError};
+use heyho_sync::ports::store::{StoreError, Table};
+use heyho_sync::words::kind::{Kind, PerKind};
+use heyho_sync::words::owner::Session;
+use heyho_sync::words::time::{Millis, UnixMillis};
+
+type TestEngine = Engine<DiskStore, Line, SimulatedClock, SimulatedHost>;
+
+/// A browser, its disk, and a server; workers come and go.
+struct Scene {
+    world: Rc<World>,
+    network: Rc<Network>,
+    disk: Rc<Disk>,
+    browser: Rc<Browser>,
+}
+
+fn session(account: &str) -> Option<Session> {
+    Some(Session {
+        account: account.into(),
+        access_token: "token-1".into(),
+        refresh_token: None,
+        expires_at: None,
+    })
+}
+
+fn visit(number: usize) -> String {
+    let source = if number % 5 == 0 { "null".to_owned() } else { format!("\"v{:05}\"", number - 1) };
+    format!(
+        r#"{{"id":"v{number:05}","url":"https://example.com/{number}","title":"Page {number}",
+           "visited_at":"2026-11-21T10:00:00.000Z","durationSeconds":3,"source_page_visit_id":{source}}}"#
+    )
+}
+
+fn aggregate(number: usize) -> String {
+    format!(
+        r#"{{"id":"a{number:05}","page_visit_id":"v{number:05}","total_time_seconds":3,"active_time_seconds":2}}"#
+    )
+}
+
+fn records(numbers: std::ops::Range<usize>) -> PerKind<Vec<String>> {
+    PerKind {
+        page_visits: numbers.clone().map(visit).collect(),
+        tab_aggregates: numbers.map(aggregate).collect(),
+    }
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(Server::default())
+    }
+
+    fn with(server: Server) -> Self {
+        let world = World::new(7);
+        let network = Network::new(&world, server);
+        Self { world, network, disk: Disk::new(), browser: Rc::default() }
+    }
+
+    /// A new worker, signed in as user-1, with consent.
+    fn worker(&self) -> TestEngine {
+        self.worker_as(session("user-1"))
+    }
+
+    fn worker_as(&self, session: Option<Session>) -> TestEngine {
+        let store = DiskStore { world: Rc::clone(&self.world), disk: Rc::clone(&self.disk) };
+        let host = SimulatedHost { world: Rc::clone(&self.world), browser: Rc::clone(&self.browser) };
+        let clock = SimulatedClock(Rc::clone(&self.world));
+        let engine = Engine::new(Outbox::new(store), Line(Rc::clone(&self.network)), clock, host);
+        let server_url = "https://api.example.com/api/v1".into();
+        let settings = Settings { server_url, consent: true, session, ..Settings::default() };
+        self.world.run(engine.open(settings)).unwrap();
+        engine
+    }
+
+    fn record(&self, engine: &TestEngine, numbers: std::ops::Range<usize>) -> Recorded {
+        self.world.run(engine.record(records(numbers))).unwrap()
+    }
+
+    fn sync(&self, engine: &TestEngine) -> Report {
+        self.world.run(engine.sync(RunOptions::default())).unwrap()
+    }
+
+    fn status(&self, engine: &TestEngine) -> Status {
+        self.world.run(engine.status()).unwrap()
+    }
+
+    fn rows_left(&self) -> usize {
+        Kind::ALL.iter().map(|kind| self.disk.memory.rows(Table::Outbox(*kind)).len()).sum()
+    }
+
+    fn stored(&self) -> usize {
+        self.network.server.borrow().stored.values().map(|rows| rows.len()).sum()
+    }
+
+    fn requests(&self) -> usize {
+        self.network.seen.borrow().len()
+    }
+
+    /// The books agree with the rows, and every record that was captured is accounted for.
+    fn assert_balanced(&self, engine: &TestEngine, captured: u64) {
+        let status = self.status(engine);
+        let sum = |of: &PerKind<u64>| of.total();
+        let somewhere = [
+            &status.acknowledged,
+            &status.pending,
+            &status.parked,
+            &status.quarantined,
+            &status.archived,
+            &status.discarded,
+            &status.unrecoverable,
+        ];
+        assert_eq!(sum(&status.captured), captured);
+        assert_eq!(somewhere.into_iter().map(sum).sum::<u64>(), captured);
+        assert_eq!(sum(&status.pending) + sum(&status.parked), self.rows_left() as u64);
+        assert!(status.health.books_balance);
+    }
+}
+
+#[test]
+fn a_backlog_drains_in_order_within_the_limits_and_each_record_is_stored_once() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    for start in (0..8_651).step_by(500) {
+        scene.record(&engine, start..(start + 500).min(8_651));
+    }
+    let mut settled = 0;
+    while scene.status(&engine).pending.total() > 0 {
+        let report = scene.sync(&engine);
+        assert!(report.balances());
+        settled += report.batches;
+    }
+    assert_eq!(settled, 87);
+    assert_eq!(scene.requests(), 87);
+    assert_eq!(scene.stored(), 2 * 8_651);
+    let seen = scene.network.seen.borrow();
+    let order: Vec<&str> =
+        seen.iter().flat_map(|s| &s.page_visits).map(|v| v["id"].as_str().unwrap()).collect();
+    assert!(order.is_sorted());
+    assert!(scene.network.server.borrow().dangling.is_empty());
+    scene.assert_balanced(&engine, 2 * 8_651);
+}
+
+#[test]
+fn only_what_was_sent_is_deleted_and_what_comes_during_an_upload_waits_for_the_next() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..3);
+    let both = async {
+        let sync = std::pin::pin!(engine.sync(RunOptions { max_batches: Some(1), ..RunOptions::default() }));
+        let capture = std::pin::pin!(async {
+            scene.world.pass(4).await;
+            engine.record(records(3..5)).await
+        });
+        join(sync, capture).await
+    };
+    let (report, captured) = scene.world.run(both);
+    assert_eq!((report.unwrap().created, captured.unwrap().captured), (6, 4));
+    assert_eq!(scene.rows_left(), 4);
+    scene.assert_balanced(&engine, 10);
+}
+
+async fn join<A: Future + Unpin, B: Future + Unpin>(mut a: A, mut b: B) -> (A::Output, B::Output) {
+    let (mut first, mut second) = (None, None);
+    std::future::poll_fn(|context| {
+        if first.is_none()
+            && let std::task::Poll::Ready(result) = std::pin::Pin::new(&mut a).poll(context)
+        {
+            first = Some(result);
+        }
+        if second.is_none()
+            && let std::task::Poll::Ready(result) = std::pin::Pin::new(&mut b).poll(context)
+        {
+            second = Some(result);
+        }
+        match (first.is_some(), second.is_some()) {
+            (true, true) => std::task::Poll::Ready(()),
+            _ => std::task::Poll::Pending,
+        }
+    })
+    .await;
+    (first.unwrap(), second.unwrap())
+}
+
+#[test]
+fn a_worker_that_dies_at_any_await_loses_nothing_and_nothing_is_stored_twice_with_effect() {
+    let mut deaths = 0;
+    for polls in 1.. {
+        let scene = Scene::new();
+        let engine = scene.worker();
+        scene.record(&engine, 0..250);
+        let end = scene.world.run_for(engine.sync(RunOptions::default()), polls);
+        drop(engine);
+        let engine = scene.worker();
+        let left = scene.rows_left();
+        assert!(scene.stored() + left >= 500, "a record was deleted before it was stored");
+        scene.assert_balanced(&engine, 500);
+        scene.sync(&engine);
+        assert_eq!((scene.rows_left(), scene.stored()), (0, 500));
+        let server = scene.network.server.borrow();
+        assert!(server.stored["user-1"].values().all(|stored| stored.writes == 1));
+        scene.assert_balanced(&engine, 500);
+        if end != End::Died {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 15, "a sync has more awaits than {deaths}");
+}
+
+#[test]
+fn the_same_content_carries_the_same_idempotency_key() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    scene.network.fail_next(NetworkFault::LostAnswer);
+    scene.sync(&engine);
+    scene.record(&engine, 2..3);
+    scene.sync(&engine);
+    let keys: Vec<_> =
+        scene.network.seen.borrow().iter().map(|s| s.idempotency_key.clone().unwrap()).collect();
+    assert_eq!(keys.len(), 3);
+    assert_eq!(keys[0], keys[1]);
+    assert_ne!(keys[1], keys[2]);
+}
+
+#[test]
+fn what_is_no_acknowledgement_deletes_nothing() {
+    let instead = |status, body: &str| {
+        NetworkFault::Instead(Answer { status, body: body.to_owned(), ..Answer::default() })
+    };
+    let zeros = r#"{"success":true,"data":{"page_visits_synced":0,"tab_aggregates_synced":0}}"#;
+    for fault in [
+        NetworkFault::LostRequest,
+        NetworkFault::LostAnswer,
+        NetworkFault::Slow(60_000),
+        instead(200, "<html>Welcome to the hotel</html>"),
+        instead(200, r#"{"success":false}"#),
+        instead(200, zeros),
+        instead(204, ""),
+        instead(302, ""),
+        instead(400, r#"{"errors":[]}"#),
+        instead(401, ""),
+        instead(403, ""),
+        instead(404, ""),
+        instead(500, ""),
+        instead(503, ""),
+    ] {
+        let scene = Scene::new();
+        let engine = scene.worker();
+        scene.record(&engine, 0..5);
+        for _ in 0..3 {
+            scene.network.fail_next(fault.clone());
+        }
+        let report = scene.sync(&engine);
+        assert_eq!(report.outcome, Outcome::Incomplete, "{fault:?}");
+        assert!(report.reason.is_some() && report.balances());
+        assert_eq!(scene.rows_left(), 10, "{fault:?}");
+        assert!(scene.status(&engine).problem.is_some());
+        assert!(scene.browser.alarm.get().is_some(), "nothing would wake the worker after {fault:?}");
+        scene.network.faults.borrow_mut().clear();
+        scene.world.sleep(3_600_000);
+        let report = scene.sync(&engine);
+        assert_eq!(
+            (report.outcome, scene.rows_left(), scene.stored()),
+            (Outcome::Complete, 0, 10),
+            "{fault:?}"
+        );
+        assert_eq!(scene.status(&engine).problem, None);
+        assert_eq!(scene.browser.alarm.get(), None);
+        scene.assert_balanced(&engine, 10);
+    }
+}
+
+#[test]
+fn a_failing_request_is_tried_three_times_in_a_slice_each_later_than_the_last() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    for _ in 0..9 {
+        scene.network.fail_next(NetworkFault::LostRequest);
+    }
+    let report = scene.sync(&engine);
+    assert_eq!((report.requests, report.retries), (3, 2));
+    let times: Vec<i64> = scene.network.seen.borrow().iter().map(|seen| seen.at_ms).collect();
+    assert!(
+        (500..=1_600).contains(&(times[1] - times[0])) && (1_000..=3_100).contains(&(times[2] - times[1]))
+    );
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("waiting"));
+    assert_eq!(scene.requests(), 3);
+    scene.world.sleep(30_000);
+    scene.sync(&engine);
+    assert!(scene.requests() > 3, "a retry needs no new record");
+}
+
+#[test]
+fn a_servers_wait_outlives_the_worker_and_a_click_but_not_its_end() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    let busy = Answer { status: 429, retry_after: Some("120".into()), ..Answer::default() };
+    scene.network.fail_next(NetworkFault::Instead(busy));
+    let report = scene.sync(&engine);
+    assert_eq!((report.requests, report.reason.as_deref()), (1, Some("server trouble")));
+    drop(engine);
+    let engine = scene.worker();
+    let click = RunOptions { by_hand: true, ..RunOptions::default() };
+    scene.world.sleep(119_000);
+    assert_eq!(scene.world.run(engine.sync(click)).unwrap().reason.as_deref(), Some("waiting"));
+    assert_eq!(scene.requests(), 1);
+    scene.world.sleep(20_000);
+    assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+}
+
+#[test]
+fn a_clock_that_jumps_a_day_back_does_not_freeze_the_sync() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    for _ in 0..3 {
+        scene.network.fail_next(NetworkFault::LostRequest);
+    }
+    scene.sync(&engine);
+    scene.world.set_wall(UnixMillis(scene.world.wall().0 - 86_400_000));
+    scene.sync(&engine);
+    scene.world.sleep(60_000);
+    assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+}
+
+#[test]
+fn signed_out_paused_or_without_consent_nothing_is_sent() {
+    let scene = Scene::new();
+    let engine = scene.worker_as(None);
+    scene.record(&engine, 0..2);
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("signed out"));
+    assert_eq!(scene.status(&engine).state, State::SignedOut);
+    scene.world.run(engine.change_settings(|settings| settings.session = session("user-1"))).unwrap();
+    scene.world.run(engine.change_settings(|settings| settings.paused = true)).unwrap();
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("paused"));
+    assert_eq!(scene.record(&engine, 2..4).not_recorded, 4);
+    scene.world.run(engine.change_settings(|settings| settings.consent = false)).unwrap();
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("consent missing"));
+    assert_eq!(scene.requests(), 0);
+    scene
+        .world
+        .run(engine.change_settings(|settings| {
+            settings.consent = true;
+            settings.paused = false;
+        }))
+        .unwrap();
+    assert_eq!(scene.sync(&engine).created, 4);
+    scene.assert_balanced(&engine, 4);
+}
+
+#[test]
+fn another_accounts_records_are_parked_and_go_to_no_one_else() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    scene.network.server.borrow_mut().tokens.insert("token-2".into(), "user-2".into());
+    let second = Session { access_token: "token-2".into(), ..session("user-2").unwrap() };
+    scene.world.run(engine.change_settings(|settings| settings.session = Some(second))).unwrap();
+    assert_eq!(scene.status(&engine).parked.total(), 4);
+    scene.record(&engine, 10..11);
+    scene.sync(&engine);
+    assert_eq!(scene.network.server.borrow().stored["user-2"].len(), 2);
+    scene.world.run(engine.change_settings(|settings| settings.session = session("user-1"))).unwrap();
+    scene.sync(&engine);
+    assert_eq!(scene.network.server.borrow().stored["user-1"].len(), 4);
+    scene.assert_balanced(&engine, 6);
+}
+
+#[test]
+fn a_slice_starts_no_request_after_its_time_and_the_alarm_goes_on() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..450);
+    scene.network.latency_ms.set(400);
+    let report = scene
+        .world
+        .run(engine.sync(RunOptions { slice_budget: Some(Millis(1_000)), ..RunOptions::default() }))
+        .unwrap();
+    assert_eq!((report.outcome, report.reason.as_deref()), (Outcome::Incomplete, Some("slice over")));
+    let last = scene.network.seen.borrow().last().unwrap().at_ms;
+    assert!(last - scene.network.seen.borrow()[0].at_ms < 1_000);
+    assert_eq!(report.batches as usize, scene.requests(), "what is in flight finishes and is kept");
+    assert!(scene.browser.alarm.get().is_some());
+}
+
+#[test]
+fn the_alarm_is_armed_before_the_first_request_and_cleared_when_nothing_is_left() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    let begun = scene.world.wall();
+    scene.sync(&engine);
+    let armed = scene.browser.armed.borrow();
+    assert!(armed[0].is_some_and(|at| at >= begun + Millis(30_000)));
+    assert_eq!(armed.last(), Some(&None));
+}
+
+#[test]
+fn a_wake_with_nothing_to_do_sends_nothing() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    let report = scene.sync(&engine);
+    assert_eq!((report.outcome, report.attempted), (Outcome::Complete, 0));
+    assert_eq!(scene.requests(), 0);
+    assert!(scene.browser.armed.borrow().is_empty());
+}
+
+#[test]
+fn a_write_that_fails_is_told_and_can_be_repeated() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.disk.faults.borrow_mut().push_back(StorageFault::Fails(StoreError::QuotaExceeded));
+    let refused = scene.world.run(engine.record(records(0..1))).unwrap_err();
+    assert_eq!(refused, OutboxError::Store(StoreError::QuotaExceeded).into());
+    scene.assert_balanced(&engine, 0);
+    assert_eq!(scene.record(&engine, 0..1).captured, 2);
+    scene.disk.faults.borrow_mut().push_back(StorageFault::FailsAfterCommit(StoreError::Closed));
+    assert!(scene.world.run(engine.record(records(1..2))).is_err());
+    let again = scene.record(&engine, 1..2);
+    assert_eq!((again.captured, again.held_already), (0, 2));
+    scene.assert_balanced(&engine, 4);
+}
+
+#[test]
+fn a_settlement_that_fails_leaves_the_rows_and_the_next_run_settles_them() {
+    let scene = Scene::new();
+    let engine = scene.worker();
+    scene.record(&engine, 0..3);
+    scene
+        .disk
+        .faults
+        .borrow_mut()
+        .extend([StorageFault::None, StorageFault::Fails(StoreError::Failed("AbortError".into()))]);
+    assert!(scene.world.run(engine.sync(RunOptions::default())).is_err());
+    assert_eq!((scene.rows_left(), scene.stored()), (6, 6));
+    assert!(scene.browser.alarm.get().is_some());
+    let report = scene.sync(&engine);
+    assert_eq!((report.skipped, scene.rows_left()), (6, 0));
+    scene.assert_balanced(&engine, 6);
+}

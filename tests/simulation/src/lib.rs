@@ -1,0 +1,17 @@
+//! The engine against a simulated world: clock, network, server, storage, and faults at every await.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test world"
+)]
+#![allow(missing_docs, reason = "a test world; what matters is said at the modules")]
+
+pub mod host;
+pub mod network;
+pub mod random;
+pub mod server;
+pub mod store;
+pub mod world;

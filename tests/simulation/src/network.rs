@@ -1,0 +1,159 @@
+//! The network between client and server: it loses, delays and replaces, and it checks every request against the rules.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use heyho_sync::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL};
+use heyho_sync::decisions::verdict::NoAnswer;
+use heyho_sync::ports::transport::{Payload, Request, Transport};
+use serde_json::Value;
+
+use crate::server::Server;
+use crate::world::World;
+
+/// What happens to one request.
+#[derive(Debug, Clone)]
+pub enum NetworkFault {
+    /// It never arrives.
+    LostRequest,
+    /// It arrives and is worked on; its answer is lost.
+    LostAnswer,
+    /// It arrives, and the answer takes so many milliseconds.
+    Slow(i64),
+    /// Something else answers in the server's place.
+    Instead(Answer),
+    /// The server works on it, and this is told in place of its answer.
+    AnswerReplaced(Answer),
+}
+
+/// What a referee remembers of a request.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub at_ms: i64,
+    pub bearer: Option<String>,
+    pub idempotency_key: Option<String>,
+    pub page_visits: Vec<Value>,
+    pub tab_aggregates: Vec<Value>,
+    pub bytes: usize,
+}
+
+#[derive(Debug)]
+pub struct Network {
+    pub world: Rc<World>,
+    pub server: RefCell<Server>,
+    /// Faults of the requests to come; none where it is empty.
+    pub faults: RefCell<VecDeque<Option<NetworkFault>>>,
+    pub seen: RefCell<Vec<Seen>>,
+    pub latency_ms: Cell<i64>,
+    pub in_flight: Cell<usize>,
+    pub most_in_flight: Cell<usize>,
+}
+
+impl Network {
+    pub fn new(world: &Rc<World>, server: Server) -> Rc<Self> {
+        Rc::new(Self {
+            world: Rc::clone(world),
+            server: RefCell::new(server),
+            faults: RefCell::default(),
+            seen: RefCell::default(),
+            latency_ms: Cell::new(5),
+            in_flight: Cell::new(0),
+            most_in_flight: Cell::new(0),
+        })
+    }
+
+    pub fn fail_next(&self, fault: NetworkFault) {
+        self.faults.borrow_mut().push_back(Some(fault));
+    }
+
+    // The rules that hold for every request, whatever else is tested.
+    fn check(&self, request: &Request<String>) -> Seen {
+        let Payload::Batch { page_visits, tab_aggregates } = &request.payload else { panic!("not a batch") };
+        let body = format!(
+            "{BODY_HEAD}{}{BODY_MIDDLE}{}{BODY_TAIL}",
+            page_visits.join(","),
+            tab_aggregates.join(",")
+        );
+        assert!(page_visits.len() <= 100, "{} page visits in a request", page_visits.len());
+        assert!(tab_aggregates.len() <= 100, "{} tab aggregates in a request", tab_aggregates.len());
+        assert!(body.len() <= 512 * 1024, "{} bytes in a request", body.len());
+        assert!(!page_visits.is_empty() || !tab_aggregates.is_empty(), "an empty request");
+        let parsed: Value = serde_json::from_str(&body).expect("a body that is not JSON");
+        let list = |name: &str| parsed[name].as_array().expect("a list").clone();
+        let seen = Seen {
+            at_ms: self.world.monotonic(),
+            bearer: request.bearer.clone(),
+            idempotency_key: request.idempotency_key.clone(),
+            page_visits: list("pageVisits"),
+            tab_aggregates: list("tabAggregates"),
+            bytes: body.len(),
+        };
+        for records in [&seen.page_visits, &seen.tab_aggregates] {
+            let mut ids: Vec<&str> =
+                records.iter().map(|record| record["id"].as_str().expect("an id")).collect();
+            ids.sort_unstable();
+            let before = ids.len();
+            ids.dedup();
+            assert_eq!(ids.len(), before, "an id twice in a request");
+        }
+        seen
+    }
+}
+
+/// A worker's way to the network. What it has sent arrives even if the worker dies.
+#[derive(Debug, Clone)]
+pub struct Line(pub Rc<Network>);
+
+struct InFlight<'a>(&'a Network);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+    }
+}
+
+impl Transport<String> for Line {
+    async fn post(&self, request: Request<String>) -> Result<Answer, NoAnswer> {
+        let network = &*self.0;
+        if let Payload::Json(_) = &request.payload {
+            network.world.pass(1).await;
+            return Ok(Answer { status: 404, ..Answer::default() });
+        }
+        let seen = network.check(&request);
+        network.seen.borrow_mut().push(seen.clone());
+        network.in_flight.set(network.in_flight.get() + 1);
+        network.most_in_flight.set(network.most_in_flight.get().max(network.in_flight.get()));
+        let _in_flight = InFlight(network);
+        let fault = network.faults.borrow_mut().pop_front().flatten();
+        let deliver = || {
+            let bearer = seen.bearer.clone().unwrap_or_default();
+            network.server.borrow_mut().upload(&bearer, &seen.page_visits, &seen.tab_aggregates)
+        };
+        let latency = network.latency_ms.get();
+        network.world.pass(latency).await;
+        match fault {
+            None => {
+                let answer = deliver();
+                network.world.pass(0).await;
+                Ok(answer)
+            }
+            Some(NetworkFault::LostRequest) => Err(NoAnswer::Network),
+            Some(NetworkFault::LostAnswer) => {
+                deliver();
+                network.world.pass(latency).await;
+                Err(NoAnswer::Network)
+            }
+            Some(NetworkFault::Slow(ms)) => {
+                let answer = deliver();
+                network.world.pass(ms.min(request.timeout.0)).await;
+                if ms >= request.timeout.0 { Err(NoAnswer::TimedOut) } else { Ok(answer) }
+            }
+            Some(NetworkFault::Instead(answer)) => Ok(answer),
+            Some(NetworkFault::AnswerReplaced(answer)) => {
+                deliver();
+                Ok(answer)
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A server with a model of its own: what it stores, refuses and answers, independent of the client's code.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use heyho_sync::decisions::protocol::Answer;
+use serde_json::{Value, json};
+
+/// How a server treats a batch with bad records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// All or nothing, naming what is bad (the reference server).
+    Strict,
+    /// Stores what it can, and names the rest in a 200.
+    Partial,
+    /// The published backend: partial, but the first bad record spoils all after it, and a batch of which nothing
+    /// survives is refused without a word; unknown references fail the whole batch; the newest write wins.
+    Published,
+}
+
+/// Why the server refuses a record that the client's door lets pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Poison {
+    /// It says so.
+    Named,
+    /// It fails with 400 and no word.
+    Silent,
+    /// It fails with 500.
+    Crash,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    pub revision: u64,
+    pub record: Value,
+    /// How often it was written anew.
+    pub writes: u32,
+}
+
+/// Kind ("v" or "a") and id.
+pub type RecordKey = (char, String);
+
+#[derive(Debug)]
+pub struct Server {
+    pub manner: Manner,
+    pub gives_counts: bool,
+    /// References must be known or stand in the same batch.
+    pub wants_order: bool,
+    pub max_records: usize,
+    pub poison: BTreeMap<String, Poison>,
+    pub stored: BTreeMap<String, BTreeMap<RecordKey, Stored>>,
+    /// Tokens and whose they are.
+    pub tokens: BTreeMap<String, String>,
+    /// Ids that were refused for a missing reference; a client that keeps the order never causes one.
+    pub dangling: BTreeSet<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            manner: Manner::Strict,
+            gives_counts: true,
+            wants_order: true,
+            max_records: 100,
+            poison: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            tokens: BTreeMap::from([("token-1".into(), "user-1".into())]),
+            dangling: BTreeSet::new(),
+        }
+    }
+}
+
+fn answer(status: u16, body: &Value) -> Answer {
+    Answer { status, body: body.to_string(), ..Answer::default() }
+}
+
+fn id_of(record: &Value) -> String {
+    record["id"].as_str().unwrap_or_default().to_owned()
+}
+
+impl Server {
+    /// Takes one upload, and commits or refuses it.
+    pub fn upload(&mut self, bearer: &str, visits: &[Value], aggregates: &[Value]) -> Answer {
+        let Some(account) = self.tokens.get(bearer).cloned() else {
+            return answer(401, &json!({ "success": false, "message": "sign in" }));
+        };
+        if visits.len() > self.max_records || aggregates.len() > self.max_records {
+            return answer(413, &json!({ "success": false }));
+        }
+        let records: Vec<(char, &Value)> =
+            visits.iter().map(|v| ('v', v)).chain(aggregates.iter().map(|a| ('a', a))).collect();
+        match self.manner {
+            Manner::Strict => self.upload_strict(&account, &records),
+            Manner::Partial => self.upload_partial(&account, &records, false),
+            Manner::Published => self.upload_partial(&account, &records, true),
+        }
+    }
+
+    fn upload_strict(&mut self, account: &str, records: &[(char, &Value)]) -> Answer {
+        let bad: Vec<Value> = records
+            .iter()
+            .filter(|(_, record)| self.poison.get(&id_of(record)) == Some(&Poison::Named))
+            .map(|(_, record)| json!({ "id": id_of(record), "error": "refused" }))
+            .collect();
+        if let Some(refusal) = self.silent_refusal(records) {
+            return refusal;
+        }
+        if !bad.is_empty() {
+            return answer(400, &json!({ "error": "Validation failed", "failed_records": bad }));
+        }
+        if !self.references_hold(account, records) {
+            return answer(500, &json!({ "success": false }));
+        }
+        self.store(account, records)
+    }
+
+    fn upload_partial(&mut self, account: &str, records: &[(char, &Value)], sticky: bool) -> Answer {
+        if let Some(refusal) = self.silent_refusal(records) {
+            return refusal;
+        }
+        let mut spoiled = false;
+        let mut rejected = Vec::new();
+        let mut good = Vec::new();
+        for (kind, record) in records {
+            spoiled = self.poison.contains_key(&id_of(record)) || (spoiled && sticky);
+            if spoiled {
+                let record_type = if *kind == 'v' { "page_visit" } else { "tab_aggregate" };
+                rejected.push(
+                    json!({ "record_id": id_of(record), "record_type": record_type, "message": "bad" }),
+                );
+            } else {
+                good.push((*kind, *record));
+            }
+        }
+        if good.is_empty() && !rejected.is_empty() && sticky {
+            return answer(400, &json!({ "success": false, "message": "Validation failed", "errors": [] }));
+        }
+        if !self.references_hold(account, &good) {
+            return answer(500, &json!({ "success": false, "message": "Data sync failed", "errors": [] }));
+        }
+        let mut confirmation = self.store(account, &good);
+        let mut body: Value = serde_json::from_str(&confirmation.body).unwrap();
+        if self.gives_counts {
+            body["data"]["rejected_records_count"] = rejected.len().into();
+        }
+        body["data"]["validation_errors"] = rejected.into();
+        confirmation.body = body.to_string();
+        confirmation
+    }
+
+    fn silent_refusal(&self, records: &[(char, &Value)]) -> Option<Answer> {
+        records.iter().find_map(|(_, record)| match self.poison.get(&id_of(record)) {
+            Some(Poison::Silent) => Some(answer(400, &json!({ "success": false, "errors": [] }))),
+            Some(Poison::Crash) => Some(answer(500, &json!({ "success": false }))),
+            _ => None,
+        })
+    }
+
+    fn references_hold(&mut self, account: &str, records: &[(char, &Value)]) -> bool {
+        if !self.wants_order {
+            return true;
+        }
+        let known = self.stored.entry(account.to_owned()).or_default();
+        let here: HashSet<String> =
+            records.iter().filter(|(kind, _)| *kind == 'v').map(|(_, r)| id_of(r)).collect();
+        let missing: Vec<String> = records
+            .iter()
+            .filter(|(_, record)| {
+                let refers_to = record["page_visit_id"].as_str().or(record["source_page_visit_id"].as_str());
+                refers_to.is_some_and(|id| !here.contains(id) && !known.contains_key(&('v', id.to_owned())))
+            })
+            .map(|(_, record)| id_of(record))
+            .collect();
+        self.dangling.extend(missing.iter().cloned());
+        missing.is_empty()
+    }
+
+    fn store(&mut self, account: &str, records: &[(char, &Value)]) -> Answer {
+        let newest_wins = self.manner == Manner::Published;
+        let rows = self.stored.entry(account.to_owned()).or_default();
+        let (mut visits, mut aggregates, mut ignored, mut created, mut updated) = (0, 0, 0, 0, 0);
+        for (kind, record) in records {
+            let revision = record["revision"].as_u64().unwrap_or(1);
+            let key = (*kind, id_of(record));
+            let earlier = rows.get(&key).map(|stored| (stored.revision, stored.writes));
+            if !newest_wins && earlier.is_some_and(|(known, _)| known >= revision) {
+                ignored += 1;
+                continue;
+            }
+            match earlier {
+                None => created += 1,
+                Some(_) => updated += 1,
+            }
+            if *kind == 'v' {
+                visits += 1
+            } else {
+                aggregates += 1
+            }
+            let writes = earlier.map_or(0, |(_, writes)| writes) + 1;
+            rows.insert(key, Stored { revision, record: (*record).clone(), writes });
+        }
+        let body = if self.gives_counts {
+            json!({ "success": true, "data": {
+                "page_visits_synced": visits, "tab_aggregates_synced": aggregates,
+                "ignored_records_count": ignored, "rejected_records_count": 0,
+                "created": created, "updated": updated, "validation_errors": [],
+            }})
+        } else {
+            json!({ "success": true, "data": {} })
+        };
+        answer(200, &body)
+    }
+}

@@ -1,0 +1,70 @@
+//! The in-memory store with a disk's ways: it takes time, and it fails when it is told to.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use heyho_sync::ports::store::memory::MemoryStore;
+use heyho_sync::ports::store::{Answer, Change, Query, Store, StoreError};
+
+use crate::world::World;
+
+/// What goes wrong with one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorageFault {
+    /// Nothing.
+    None,
+    /// It fails, and nothing is written.
+    Fails(StoreError),
+    /// It is written, and told as failed all the same.
+    FailsAfterCommit(StoreError),
+}
+
+#[derive(Debug)]
+pub struct Disk {
+    pub memory: MemoryStore,
+    /// Faults of the transactions to come, writes only; none where it is empty.
+    pub faults: RefCell<VecDeque<StorageFault>>,
+}
+
+impl Disk {
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self { memory: MemoryStore::default(), faults: RefCell::default() })
+    }
+}
+
+/// A worker's connection to the disk.
+#[derive(Debug, Clone)]
+pub struct DiskStore {
+    pub world: Rc<World>,
+    pub disk: Rc<Disk>,
+}
+
+impl Store for DiskStore {
+    type Body = String;
+
+    async fn read(&self, queries: &[Query]) -> Result<Vec<Answer<String>>, StoreError> {
+        self.world.pass(1).await;
+        let found = self.disk.memory.read(queries).await;
+        self.world.pass(0).await;
+        found
+    }
+
+    async fn update<T, E: From<StoreError>>(
+        &self,
+        queries: &[Query],
+        decide: impl FnOnce(Vec<Answer<String>>) -> Result<(Vec<Change<String>>, T), E>,
+    ) -> Result<T, E> {
+        self.world.pass(1).await;
+        let fault = self.disk.faults.borrow_mut().pop_front().unwrap_or(StorageFault::None);
+        if let StorageFault::Fails(error) = fault {
+            return Err(error.into());
+        }
+        let result = self.disk.memory.update(queries, decide).await;
+        self.world.pass(0).await;
+        match fault {
+            StorageFault::FailsAfterCommit(error) if result.is_ok() => Err(error.into()),
+            _ => result,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Time that passes only when everybody waits, and an executor for one thread of it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use heyho_sync::ports::clock::Clock;
+use heyho_sync::words::time::{Millis, UnixMillis};
+
+use crate::random::Random;
+
+/// A moment in November 2023, to begin with.
+pub const START: UnixMillis = UnixMillis(1_700_000_000_000);
+
+/// The clocks and the chance of one run.
+#[derive(Debug)]
+pub struct World {
+    monotonic_ms: Cell<i64>,
+    wall_offset_ms: Cell<i64>,
+    due: RefCell<BTreeSet<i64>>,
+    pub random: Random,
+}
+
+/// How a future ended under [`World::run_for`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum End<T> {
+    Finished(T),
+    /// It was dropped after as many polls as it was given.
+    Died,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Rc<Self> {
+        Rc::new(Self {
+            monotonic_ms: Cell::new(0),
+            wall_offset_ms: Cell::new(START.0),
+            due: RefCell::default(),
+            random: Random::new(seed),
+        })
+    }
+
+    pub fn wall(&self) -> UnixMillis {
+        UnixMillis(self.monotonic_ms.get() + self.wall_offset_ms.get())
+    }
+
+    pub fn monotonic(&self) -> i64 {
+        self.monotonic_ms.get()
+    }
+
+    /// Sets the wall clock, as users and batteries do.
+    pub fn set_wall(&self, to: UnixMillis) {
+        self.wall_offset_ms.set(to.0 - self.monotonic_ms.get());
+    }
+
+    /// Lets time pass while nobody is at work.
+    pub fn sleep(&self, ms: i64) {
+        self.monotonic_ms.set(self.monotonic_ms.get() + ms.max(0));
+    }
+
+    /// Comes back when `ms` have passed, and not before everybody else had a turn.
+    pub fn pass(self: &Rc<Self>, ms: i64) -> Pass {
+        Pass { world: Rc::clone(self), due: self.monotonic_ms.get() + ms.max(0), begun: false }
+    }
+
+    pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        match self.run_for(future, u64::MAX) {
+            End::Finished(result) => result,
+            End::Died => unreachable!("nothing lives that long"),
+        }
+    }
+
+    /// Polls a future at most `polls` times; time passes between the polls. A worker's death is a number of polls.
+    pub fn run_for<T>(&self, future: impl Future<Output = T>, polls: u64) -> End<T> {
+        let mut future = pin!(future);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..polls {
+            if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+                self.due.borrow_mut().clear();
+                return End::Finished(result);
+            }
+            let next = self.due.borrow_mut().pop_first();
+            let next = next.expect("everybody waits, and nobody for the clock");
+            self.monotonic_ms.set(self.monotonic_ms.get().max(next));
+        }
+        self.due.borrow_mut().clear();
+        End::Died
+    }
+}
+
+pub struct Pass {
+    world: Rc<World>,
+    due: i64,
+    begun: bool,
+}
+
+impl Future for Pass {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.begun && self.world.monotonic_ms.get() >= self.due {
+            return Poll::Ready(());
+        }
+        self.begun = true;
+        self.world.due.borrow_mut().insert(self.due);
+        Poll::Pending
+    }
+}
+
+/// The world's clocks as the engine sees them.
+#[derive(Debug, Clone)]
+pub struct SimulatedClock(pub Rc<World>);
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> UnixMillis {
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> Millis {
+        Millis(self.0.monotonic())
+    }
+
+    async fn sleep(&self, span: Millis) {
+        self.0.pass(span.0).await;
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.0.random.next().to_le_bytes());
+        bytes[8..].copy_from_slice(&self.0.random.next().to_le_bytes());
+        bytes
+    }
+}
