@@ -36,9 +36,9 @@ export function observe(report) {
     const at = Date.now();
     const { windowId, active, incognito } = tab;
     if (change.url) report({ type: "navigated", at, tabId, windowId, url: change.url, active, incognito });
-    // A single-page application may navigate without ever setting its title anew: the loaded page's counts too.
+    // A single-page application may navigate without setting its title anew: the title of a loaded page counts too.
     const title = change.title ?? (change.status === "complete" ? tab.title : undefined);
-    if (title) report({ type: "titled", at, tabId, title });
+    if (title && !repeatsAddress(title, tab.url)) report({ type: "titled", at, tabId, title });
     if (change.audible !== undefined) report({ type: "audible", at, tabId, audible: change.audible });
   });
 
@@ -80,6 +80,27 @@ export async function startOfBrowser() {
 
 /** @param {number} at @param {chrome.tabs.Tab} tab @returns {TabEvent} */
 function activated(at, tab) {
-  const { id: tabId = -1, windowId, url = null, title = null, incognito } = tab;
+  const { id: tabId = -1, windowId, url = null, incognito } = tab;
+  const title = tab.title && !repeatsAddress(tab.title, tab.url) ? tab.title : null;
   return { type: "activated", at, tabId, windowId, url, title, incognito };
+}
+
+/**
+ * Whether a title is only what browsers show for a page that has none (yet): its address without the scheme. Firefox
+ * tells it even before it tells of the navigation.
+ *
+ * @param {string} title @param {string} [url]
+ */
+function repeatsAddress(title, url = "") {
+  return bare(title) === bare(url);
+}
+
+/** @param {string} address */
+function bare(address) {
+  const short = address.replace(/^\w[\w+.-]*:\/\//, "").replace(/\/$/, "");
+  try {
+    return decodeURI(short);
+  } catch {
+    return short;
+  }
 }

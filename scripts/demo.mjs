@@ -73,7 +73,7 @@ async function run() {
   await Promise.race([delivered, stay(EVERYTHING_MS, undefined, { ref: false })]);
   await tellStatus(popup);
 
-  await popup.page.setViewportSize({ width: 360, height: 600 });
+  await popup.page.setViewportSize({ width: 360, height: 480 });
   const picture = path.join(folder, "popup.png");
   await popup.page.screenshot({ path: picture, fullPage: true, animations: "disabled" });
 

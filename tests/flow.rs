@@ -262,7 +262,7 @@ fn what_is_no_acknowledgement_deletes_nothing() {
         let scene = Scene::new();
         let engine = scene.worker();
         scene.record(&engine, 0..5);
-        for _ in 0..3 {
+        for _ in 0..20 {
             scene.network.fail_next(fault.clone());
         }
         let report = scene.sync(&engine);
@@ -387,7 +387,7 @@ fn another_accounts_records_are_parked_and_go_to_no_one_else() {
 fn a_slice_starts_no_request_after_its_time_and_the_alarm_goes_on() {
     let scene = Scene::new();
     let engine = scene.worker();
-    scene.record(&engine, 0..450);
+    scene.record(&engine, 0..1_500);
     scene.network.latency_ms.set(400);
     let report = scene
         .world

@@ -7,10 +7,11 @@ import { giveUp, root } from "../setup.mjs";
 
 /** Builds the backend if need be. Returns the path of the program. */
 export function buildBackend() {
-  const built = spawnSync("cargo", ["build", "--quiet", "-p", "heyho-server"], {
+  const built = spawnSync("cargo", ["build", "-p", "heyho-server"], {
     cwd: root,
     stdio: "inherit",
   });
+  if (built.error) giveUp("cargo can't be run; please install Rust with rustup (https://rustup.rs).");
   if (built.status !== 0) giveUp("the backend could not be built; the compiler's words are above.");
   return path.join(process.env.CARGO_TARGET_DIR || path.join(root, "target"), "debug", "heyho-server");
 }

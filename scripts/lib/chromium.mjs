@@ -97,6 +97,11 @@ export class Popup {
     return reply;
   }
 
+  /** Sends the background a message, and doesn't wait for what comes of it. */
+  async tell(message) {
+    await this.page.evaluate((request) => void chrome.runtime.sendMessage(request).catch(() => {}), message);
+  }
+
   /**
    * Waits for the first status that fulfils `condition`: the present one, or one that the background tells of later.
    *
@@ -108,6 +113,11 @@ export class Popup {
       chrome.storage.session.onChanged.addListener(({ snapshot }) => look(snapshot?.newValue));
       chrome.runtime.sendMessage({ type: "status" }).then(look, reject);
     })`);
+  }
+
+  /** When one of the extension's alarms is due, in milliseconds since the epoch; null if it isn't set. */
+  alarmAt(name) {
+    return this.page.evaluate(async (of) => (await chrome.alarms.get(of))?.scheduledTime ?? null, name);
   }
 
   /** Lets the extension's own one-shot alarm fire at `atMs`, a moment in milliseconds since the epoch. */

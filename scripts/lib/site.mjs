@@ -11,12 +11,15 @@ export const PAGES = {
   "/weather": "The weather at sea",
 };
 
+/** One more page, which nobody links to and which has no title. */
+export const UNTITLED = "/untitled";
+
 /** Serves the pages on a free port. Returns their address and a function that ends it. */
 export async function startSite() {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
-    const title = PAGES[pathname];
-    response.writeHead(title ? 200 : 404, { "Content-Type": "text/html; charset=utf-8" });
+    const title = pathname === UNTITLED ? "" : PAGES[pathname];
+    response.writeHead(title === undefined ? 404 : 200, { "Content-Type": "text/html; charset=utf-8" });
     response.end(page(title ?? "Lost at sea"));
   });
   server.listen(0, "127.0.0.1");

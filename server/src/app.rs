@@ -1,14 +1,20 @@
 //! The server as a whole: database, keys, routes, socket.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
     auth::token::TokenKey,
     config::Config,
-    policy, routes,
+    error::ApiError,
+    mail::Mailer,
+    metrics::Metrics,
+    policy::{self, RateLimit},
+    routes, serve,
     store::{Store, StoreError},
+    time::UnixMillis,
+    wire::BodyBudget,
 };
 
 /// Why the server didn't start.
@@ -31,6 +37,40 @@ pub struct App {
     pub tokens: TokenKey,
     /// Bounds the memory and cores that password hashing may take.
     pub password_slots: Arc<Semaphore>,
+    /// Bounds the memory that bodies may take.
+    pub body_budget: BodyBudget,
+    /// Sends codes; without it, accounts are made at once.
+    pub mailer: Option<Mailer>,
+    /// Whether the reverse proxy's word about the client's address counts.
+    pub trust_forwarded_for: bool,
+    /// What has happened so far.
+    pub metrics: Metrics,
+}
+
+impl App {
+    /// The attempts at the password of the account with this address.
+    pub fn password_attempts(&self, email: &str) -> PasswordAttempts {
+        PasswordAttempts { store: self.store.clone(), subject: self.tokens.digest(&["login", email]) }
+    }
+}
+
+/// Counts attempts at one account's password, whether there is an account or not.
+pub struct PasswordAttempts {
+    store: Store,
+    subject: String,
+}
+
+impl PasswordAttempts {
+    /// Counts one, before it is made: parallel attempts can't slip through.
+    pub async fn count(&self, now: UnixMillis) -> Result<(), ApiError> {
+        let usage = self.store.count_request(&self.subject, policy::LOGIN_ATTEMPTS, now).await?;
+        if usage.is_exceeded() { Err(ApiError::RateLimited { usage, now }) } else { Ok(()) }
+    }
+
+    /// The password was right.
+    pub async fn forget(&self) -> Result<(), ApiError> {
+        Ok(self.store.forget_requests(&self.subject).await?)
+    }
 }
 
 /// A server that has its socket and its database, and waits to be run.
@@ -42,7 +82,8 @@ pub struct Server {
 impl Server {
     /// Opens the database, migrates it, and binds the address.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let store = Store::open(&config.database).await?;
+        let user_limit = RateLimit { requests: config.requests_per_minute, ..policy::USER_REQUESTS };
+        let store = Store::open(&config.database, user_limit).await?;
         let secret = match &config.jwt_secret {
             Some(secret) => secret.clone(),
             None => store.shared_secret("jwt").await?,
@@ -51,6 +92,10 @@ impl Server {
             store,
             tokens: TokenKey::new(secret.as_bytes()),
             password_slots: Arc::new(Semaphore::new(policy::MAX_PARALLEL_PASSWORD_HASHES)),
+            body_budget: BodyBudget::new(),
+            mailer: config.sendmail.clone().map(|program| Mailer::new(program, config.mail_from.clone())),
+            trust_forwarded_for: config.trust_forwarded_for,
+            metrics: Metrics::new(),
         };
         let listener = TcpListener::bind(config.listen).await?;
         Ok(Self { listener, app })
@@ -62,10 +107,24 @@ impl Server {
     }
 
     /// Serves until `shutdown` resolves, then finishes what is in flight.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let store = self.app.store.clone();
-        axum::serve(self.listener, routes::router(self.app)).with_graceful_shutdown(shutdown).await?;
+        let connections = self.app.metrics.client_connections.clone();
+        let sweeper = tokio::spawn(sweep(store.clone()));
+        let served = serve::serve(self.listener, routes::router(self.app), connections, shutdown).await;
+        sweeper.abort();
         store.close().await;
-        Ok(())
+        served
+    }
+}
+
+/// Every replica sweeps: deleting what another one has deleted does nothing.
+async fn sweep(store: Store) {
+    let mut hour = tokio::time::interval(Duration::from_secs(policy::SWEEP_SECONDS));
+    loop {
+        hour.tick().await;
+        if let Err(error) = store.forget_what_is_over(UnixMillis::now()).await {
+            tracing::warn!(error = %error, "sweeping failed");
+        }
     }
 }

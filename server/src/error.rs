@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{policy, store::StoreError};
+use crate::{auth::rate_limit::Usage, policy, store::StoreError, time::UnixMillis};
 
 /// A record that is in the way of its batch, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,8 +57,11 @@ pub enum ApiError {
     #[error("method not allowed")]
     MethodNotAllowed,
     /// 413: body too long, packed or unpacked.
-    #[error("body too large")]
-    BodyTooLarge,
+    #[error("body of more than {limit_bytes} bytes")]
+    BodyTooLarge {
+        /// Bytes allowed.
+        limit_bytes: usize,
+    },
     /// 415: a content type or encoding that isn't read here.
     #[error("unsupported media type: {0}")]
     UnsupportedMediaType(&'static str),
@@ -70,6 +73,20 @@ pub enum ApiError {
         /// The rule.
         message: &'static str,
     },
+    /// 429: too many requests in this window of time.
+    #[error("rate limited")]
+    RateLimited {
+        /// The window.
+        usage: Usage,
+        /// The moment of the request.
+        now: UnixMillis,
+    },
+    /// 408: the body took too long to arrive.
+    #[error("request timeout")]
+    RequestTimeout,
+    /// 503: so much is being worked on that there is no memory for more.
+    #[error("busy")]
+    Busy,
     /// 503: the database is out of reach or overloaded; the same request may succeed later.
     #[error("unavailable")]
     Unavailable(#[source] StoreError),
@@ -92,10 +109,12 @@ impl ApiError {
             Self::Unauthorized | Self::BadCredentials => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidField { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -110,9 +129,12 @@ impl ApiError {
             Self::BadCredentials => "bad_credentials",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
-            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooLarge { .. } => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::InvalidField { .. } => "invalid_field",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::RequestTimeout => "request_timeout",
+            Self::Busy => "busy",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
         }
@@ -132,9 +154,13 @@ impl ApiError {
             Self::BadCredentials => "E-mail or password is wrong.".to_owned(),
             Self::NotFound => "There is nothing here.".to_owned(),
             Self::MethodNotAllowed => "This address doesn't take that method.".to_owned(),
-            Self::BodyTooLarge => format!("The body may have at most {} bytes.", policy::MAX_BODY_BYTES),
+            Self::BodyTooLarge { limit_bytes } => format!("The body may have at most {limit_bytes} bytes."),
             Self::InvalidField { field, message } => format!("{field} {message}"),
-            Self::Unavailable(_) => "The server is overloaded. Please try again later.".to_owned(),
+            Self::RateLimited { .. } => "Too many requests. Please try again later.".to_owned(),
+            Self::RequestTimeout => "The body took too long to arrive.".to_owned(),
+            Self::Unavailable(_) | Self::Busy => {
+                "The server is overloaded. Please try again later.".to_owned()
+            }
             Self::Internal(_) => "Something went wrong on the server.".to_owned(),
         }
     }
@@ -168,13 +194,20 @@ impl IntoResponse for ApiError {
         if let (Some(fields), Self::InvalidField { field, .. }) = (body.as_object_mut(), &self) {
             fields.insert("field".to_owned(), Value::from(*field));
         }
-        let mut response = (self.status(), Json(body)).into_response();
-        if matches!(self, Self::Unavailable(_)) {
-            let wait = HeaderValue::from(policy::RETRY_AFTER_OVERLOAD_SECONDS);
-            response.headers_mut().insert(header::RETRY_AFTER, wait);
+        if let (Some(fields), Self::RateLimited { usage, now }) = (body.as_object_mut(), &self) {
+            fields.insert("retry_after".to_owned(), Value::from(usage.seconds_left(*now)));
         }
-        if matches!(self, Self::Unauthorized | Self::BadCredentials) {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let mut response = (self.status(), Json(body)).into_response();
+        let headers = response.headers_mut();
+        match &self {
+            Self::Unavailable(_) | Self::Busy => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(policy::RETRY_AFTER_OVERLOAD_SECONDS));
+            }
+            Self::RateLimited { usage, now } => usage.write_refusal(headers, *now),
+            Self::Unauthorized | Self::BadCredentials => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
         }
         response
     }

@@ -10,11 +10,15 @@
 
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod config;
 pub mod erasure;
 pub mod error;
+pub mod mail;
+pub mod metrics;
 pub mod policy;
 pub mod routes;
+pub mod serve;
 pub mod store;
 pub mod time;
 pub mod validation;

@@ -1,5 +1,14 @@
 //! Every limit of the server, with its unit and its reason.
 
+/// So many requests in a window of so many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests in one window.
+    pub requests: i64,
+    /// Length of the window.
+    pub seconds: i64,
+}
+
 /// Records of one kind in one request. The published backend takes 1,000 in total; the client sends at most 100.
 pub const MAX_RECORDS_PER_KIND: usize = 1_000;
 
@@ -64,6 +73,28 @@ pub const ACCESS_TOKEN_SECONDS: i64 = 15 * 60;
 /// Life of a session without a refresh, in seconds: a browser that was off for a month signs in again.
 pub const SESSION_SECONDS: i64 = 30 * 24 * 60 * 60;
 
+/// Requests of one user in a minute. At 100 + 100 records a request, 1,200 drain a backlog of a quarter of a million
+/// records in a minute, which is more than the client sends with three requests in flight.
+pub const USER_REQUESTS: RateLimit = RateLimit { requests: 1_200, seconds: 60 };
+
+/// Requests to the account routes from one network address, as the published backend planned it.
+pub const ADDRESS_REQUESTS: RateLimit = RateLimit { requests: 300, seconds: 5 * 60 };
+
+/// Attempts at the password of one account. A login that succeeds starts the count again.
+pub const LOGIN_ATTEMPTS: RateLimit = RateLimit { requests: 10, seconds: 15 * 60 };
+
+/// Attempts at the code sent to one address: at six digits, one in 40,000 an hour is guessed with five codes alive.
+pub const VERIFY_ATTEMPTS: RateLimit = RateLimit { requests: 5, seconds: 60 * 60 };
+
+/// Messages to one address, so that nobody's mailbox is filled.
+pub const MESSAGES_TO_ADDRESS: RateLimit = RateLimit { requests: 5, seconds: 60 * 60 };
+
+/// Life of a sign-up that waits for its address to be proved, in seconds.
+pub const SIGN_UP_SECONDS: i64 = 60 * 60;
+
+/// How long the audit log looks back, in seconds.
+pub const AUDIT_SECONDS: i64 = 365 * 24 * 60 * 60;
+
 /// Password hashes computed at the same time. Each takes 19 MiB and a core for tens of milliseconds.
 pub const MAX_PARALLEL_PASSWORD_HASHES: usize = 2;
 
@@ -108,3 +139,38 @@ pub const MAX_CLIENT_CHARS: usize = 64;
 
 /// Rows that an erasure looks through at a time.
 pub const ERASE_PAGE_ROWS: i64 = 500;
+
+/// Bytes of bodies that are being received or worked on at the same time, all requests together: what bounds the
+/// memory of a server under attack. 16 bodies of the greatest length, or 500 of the client's usual 130 KB.
+pub const MAX_BODY_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
+
+/// Packed bodies that are unpacked and worked on at the same time; each may grow to [`MAX_BODY_BYTES`].
+pub const MAX_PARALLEL_INFLATIONS: usize = 16;
+
+/// Wait in seconds for memory to become free before the client is told to come back later.
+pub const BODY_WAIT_SECONDS: u64 = 10;
+
+/// Time in seconds that a body may take to arrive.
+pub const BODY_SECONDS: u64 = 30;
+
+/// Bytes of a body that nobody reads which are still taken off the line. A client that is cut off in the middle of its
+/// sending sees a broken connection instead of the 401 or 413 that it was sent.
+pub const MAX_DISCARDED_BYTES: usize = 4 * MAX_BODY_BYTES;
+
+/// Time in seconds that a connection may take to send the head of a request, or stay idle between two.
+pub const IDLE_SECONDS: u64 = 30;
+
+/// Open connections; more wait in the operating system's queue. Idle ones cost some 20 KB each.
+pub const MAX_CONNECTIONS: usize = 8_192;
+
+/// Files that may be open: one for each connection, and some for the database.
+pub const OPEN_FILES: u64 = 10_000;
+
+/// Time in seconds that a stopping server waits for requests in flight; longer than a client waits for its answer.
+pub const DRAIN_SECONDS: u64 = 30;
+
+/// Time in seconds that the mail program may take.
+pub const MAIL_SECONDS: u64 = 30;
+
+/// Pause in seconds between two sweeps of counts and sign-ups that are over.
+pub const SWEEP_SECONDS: u64 = 60 * 60;

@@ -13,6 +13,8 @@ pub struct Limits {
     pub records: PerKind<usize>,
     /// Most bytes of JSON, before compression.
     pub bytes: usize,
+    /// What a single record may take: the policy's limit, which trouble doesn't shrink.
+    pub most_bytes: usize,
 }
 
 /// A row of the outbox as the cutting sees it.
@@ -30,16 +32,14 @@ pub struct Candidate<'a> {
     pub follows: Option<RowKey>,
 }
 
-/// A cut: how many rows of each kind's head belong to the batch, and which of them are sent.
+/// A cut: how many rows of each kind's head belong to the batch. Of the rows of one record, the latest is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cut {
     /// Rows of the head that the batch covers.
     pub covered: PerKind<usize>,
-    /// Indices into the head of those whose body is sent: every covered row but lower revisions of the same record.
-    pub sent: PerKind<Vec<usize>>,
     /// Bytes of the request's body.
     pub bytes: usize,
-    /// The first row can never fit into a request of these limits, and so stands alone in the way.
+    /// The first row can never fit into a request, and so stands alone in the way.
     pub never_fits: Option<Kind>,
 }
 
@@ -54,6 +54,7 @@ impl Cut {
 ///
 /// The first record that does not fit ends the batch. An aggregate is taken only if its visit is not behind the cut;
 /// what refers to a row that still waits, waits too. Visits that are full don't hold aggregates back, nor the other way.
+/// A record that alone exceeds a shrunken limit goes alone.
 pub fn cut(heads: &PerKind<Vec<Candidate<'_>>>, limits: &Limits) -> Cut {
     let mut cut = Cut { bytes: EMPTY_BODY_BYTES, ..Cut::default() };
     let mut full = PerKind { page_visits: false, tab_aggregates: false };
@@ -82,8 +83,13 @@ pub fn cut(heads: &PerKind<Vec<Candidate<'_>>>, limits: &Limits) -> Cut {
             None => cut.bytes + candidate.bytes + usize::from(!sent.of(kind).is_empty()),
         };
         if bytes > limits.bytes {
-            if cut.is_empty() {
-                cut.never_fits = Some(kind);
+            match cut.is_empty() {
+                true if bytes <= limits.most_bytes => {
+                    cut.bytes = bytes;
+                    *cut.covered.of_mut(kind) = 1;
+                }
+                true => cut.never_fits = Some(kind),
+                false => {}
             }
             break;
         }
@@ -93,12 +99,21 @@ pub fn cut(heads: &PerKind<Vec<Candidate<'_>>>, limits: &Limits) -> Cut {
         cut.bytes = bytes;
         *cut.covered.of_mut(kind) += 1;
     }
-    for kind in Kind::ALL {
-        let indices = cut.sent.of_mut(kind);
-        indices.extend(sent.of(kind).values());
-        indices.sort_unstable();
-    }
     cut
+}
+
+/// Of the rows of each record, the index of the one that is sent: the latest revision, the earlier row of equals.
+pub fn latest_of_each<'a>(rows: impl Iterator<Item = (&'a str, u32)>) -> Vec<usize> {
+    let mut latest = HashMap::<&str, (u32, usize)>::new();
+    for (index, (id, revision)) in rows.enumerate() {
+        let held = latest.entry(id).or_insert((revision, index));
+        if revision > held.0 {
+            *held = (revision, index);
+        }
+    }
+    let mut indices: Vec<usize> = latest.into_values().map(|(_, index)| index).collect();
+    indices.sort_unstable();
+    indices
 }
 
 // Whether what the aggregate refers to is acknowledged or within the cut.
@@ -127,7 +142,8 @@ pub fn independent(one: &[(Kind, Candidate<'_>)], other: &[(Kind, Candidate<'_>)
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { records: PerKind { page_visits: 2, tab_aggregates: 2 }, bytes: 10_000 };
+    const LIMITS: Limits =
+        Limits { records: PerKind { page_visits: 2, tab_aggregates: 2 }, bytes: 10_000, most_bytes: 10_000 };
 
     fn row(count: u64, id: &str, revision: u32, bytes: usize, follows: Option<u64>) -> Candidate<'_> {
         let key = |count| RowKey::new(1, count);
@@ -169,11 +185,19 @@ mod tests {
 
     #[test]
     fn a_record_that_can_never_fit_is_told_apart() {
-        let limits = Limits { bytes: 100, ..LIMITS };
+        let limits = Limits { bytes: 50, most_bytes: 100, ..LIMITS };
         let heads = heads(&[row(1, "a", 1, 500, None)], &[row(2, "x", 1, 3, None)]);
         let cut = cut(&heads, &limits);
         assert!(cut.is_empty());
         assert_eq!(cut.never_fits, Some(Kind::PageVisit));
+    }
+
+    #[test]
+    fn a_record_beyond_a_shrunken_limit_goes_alone() {
+        let limits = Limits { bytes: 50, ..LIMITS };
+        let heads = heads(&[row(1, "a", 1, 500, None), row(2, "b", 1, 1, None)], &[row(3, "x", 1, 3, None)]);
+        let cut = cut(&heads, &limits);
+        assert_eq!((cut.covered.page_visits, cut.covered.tab_aggregates, cut.never_fits), (1, 0, None));
     }
 
     #[test]
@@ -189,7 +213,7 @@ mod tests {
         );
         let cut = cut(&heads, &LIMITS);
         assert_eq!(cut.covered.tab_aggregates, 4);
-        assert_eq!(cut.sent.tab_aggregates, [1, 2]);
+        assert_eq!(latest_of_each(heads.tab_aggregates.iter().map(|row| (row.id, row.revision))), [1, 2]);
         assert_eq!(cut.bytes, EMPTY_BODY_BYTES + 40 + 1);
     }
 

@@ -268,6 +268,19 @@ impl Books {
         Some((epoch.number, ranges))
     }
 
+    /// The places of the latest rows of `owner`'s newest epoch with something to send.
+    pub fn newest_to_send(&self, owner: &Owner, rows: u64) -> Option<PerKind<KeyRange>> {
+        let epoch = self.epochs.iter().rev().find(|epoch| {
+            epoch.owner.as_ref() == Some(owner)
+                && Kind::ALL.iter().any(|kind| epoch.counts.of(*kind).pending > 0)
+        })?;
+        let from = RowKey::new(epoch.number, self.next_count.saturating_sub(rows));
+        Some(PerKind {
+            page_visits: KeyRange::rest_of_epoch(from),
+            tab_aggregates: KeyRange::rest_of_epoch(from),
+        })
+    }
+
     /// How many records of `owner` wait to be sent.
     pub fn pending_of(&self, owner: &Owner) -> PerKind<u64> {
         let mut pending = PerKind::default();
@@ -279,12 +292,11 @@ impl Books {
         pending
     }
 
-    /// Whether anything of any owner stands in quarantine or in the archive.
-    pub fn anything_set_aside(&self) -> bool {
+    /// Whether a page visit of any owner was ever withheld from the server: quarantined, archived or given up.
+    pub fn anything_withheld(&self) -> bool {
         self.epochs.iter().any(|epoch| {
-            Kind::ALL
-                .iter()
-                .any(|kind| epoch.counts.of(*kind).quarantined + epoch.counts.of(*kind).archived > 0)
+            let visits = epoch.counts.page_visits;
+            visits.quarantined + visits.archived + visits.discarded + visits.unrecoverable > 0
         })
     }
 

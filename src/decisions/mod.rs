@@ -3,10 +3,12 @@
 pub mod backoff;
 pub mod batch;
 pub mod ledger;
+pub mod limits;
 pub mod protocol;
 pub mod report;
 pub mod schedule;
 pub mod status;
+pub mod suspects;
 pub mod sync_state;
 pub mod tracker;
 pub mod verdict;

@@ -1,7 +1,7 @@
 //! When to sync, and when to be woken for it (rules 7 and 9, step 2 of the sync loop).
 
 use super::backoff::{AskedBy, Retry};
-use crate::words::policy::EARLIEST_RETRY_ALARM;
+use crate::words::policy::{EARLIEST_RETRY_ALARM, STUCK_AFTER};
 use crate::words::time::{Millis, UnixMillis};
 
 /// What is known when something triggers a sync.
@@ -91,6 +91,15 @@ pub fn gate(situation: &Situation, now: UnixMillis) -> Gate {
     }
 }
 
+/// Whether the holder of the lock has made no progress for so long that it must be frozen; also if its last sign of
+/// life lies in the future, which only a clock that was set back explains.
+pub fn is_stuck(alive_at: Option<UnixMillis>, now: UnixMillis) -> bool {
+    alive_at.is_some_and(|alive_at| {
+        let silence = now.since(alive_at);
+        silence > STUCK_AFTER || silence < Millis(-STUCK_AFTER.0)
+    })
+}
+
 /// When the one-shot alarm is due: after the wait, and not before a browser would fire it.
 pub fn retry_alarm(retry: Option<&Retry>, now: UnixMillis) -> UnixMillis {
     let wait = retry.and_then(|retry| retry.left(now)).unwrap_or(Millis(0));
@@ -146,6 +155,14 @@ mod tests {
             assert_eq!(gate(&situation, NOW), expected);
             assert_eq!(gate(&situation, NOW + Millis(500)), Gate::Go);
         }
+    }
+
+    #[test]
+    fn a_holder_is_overtaken_only_after_minutes_without_progress() {
+        assert!(!is_stuck(None, NOW));
+        assert!(!is_stuck(Some(NOW), NOW + STUCK_AFTER));
+        assert!(is_stuck(Some(NOW), NOW + STUCK_AFTER + Millis(1)));
+        assert!(is_stuck(Some(NOW + Millis::from_days(1)), NOW));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Retry;
+use super::limits::Adaptive;
 use super::report::Report;
+use super::suspects::Unexplained;
 use super::verdict::{Cause, NoAnswer};
 use crate::words::time::UnixMillis;
 
@@ -21,8 +23,16 @@ pub struct SyncState {
     pub last_attempt_at: Option<UnixMillis>,
     /// When a batch was last acknowledged.
     pub last_success_at: Option<UnixMillis>,
-    /// The server that is remembered below.
+    /// When the holder of the token last got anywhere.
+    pub alive_at: Option<UnixMillis>,
+    /// What is known of the server.
     pub server: ServerMemory,
+    /// The batch limit, where trouble has shrunk it.
+    pub adaptive: Adaptive,
+    /// The head batch that fails.
+    pub failing: Option<Failing>,
+    /// Trouble that nobody explains.
+    pub unexplained: Unexplained,
     /// The account of the last run that found work.
     pub last_report: Option<Report>,
     /// How far the running drain is; left behind by a worker that died.
@@ -37,6 +47,17 @@ pub struct ServerMemory {
     pub origin: String,
     /// Whether it has counted what it stored: a 200 without counts confirms nothing from then on (rule 1).
     pub gives_counts: bool,
+}
+
+/// How often one batch has failed in a way that splits it in the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// The batch's id.
+    pub batch: String,
+    /// Answers of 500 and the like.
+    pub server_faults: u32,
+    /// Confirmations that did not account for every record.
+    pub shortfalls: u32,
 }
 
 /// How far a drain is.

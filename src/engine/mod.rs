@@ -1,5 +1,7 @@
 //! The loop: what happens in the browser is recorded, what was recorded is sent.
 
+mod deliver;
+mod dissect;
 mod login;
 mod record;
 mod settings;
@@ -7,6 +9,7 @@ mod slice;
 mod sync;
 mod transfer;
 mod upload;
+mod windows;
 
 use std::cell::{Cell, RefCell};
 

@@ -1,43 +1,66 @@
-//! One wake's work: batches from the head of the outbox, one request in flight, until nothing is left or time is up.
+//! One wake's work: batches from the head of the outbox, up to three in flight, until nothing is left or time is up.
+
+use std::collections::HashMap;
+use std::future::{poll_fn, ready};
+use std::pin::Pin;
+use std::task::Poll;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Engine;
-use super::sync::{End, RunOptions};
-use super::upload::{Batch, candidate};
-use crate::decisions::backoff::{Retry, ServerWait};
-use crate::decisions::batch::{self, Limits};
+use super::sync::{End, Halt, RunOptions};
+use super::upload::{Batch, Obstacles, Parcel, candidate};
+use super::windows::Windows;
+use crate::decisions::batch::{self, Candidate};
+use crate::decisions::protocol::Answer;
 use crate::decisions::report::Report;
 use crate::decisions::schedule::Stop;
-use crate::decisions::sync_state::{ProblemCode, Progress, SyncState};
-use crate::decisions::verdict::{self, Cause, NoAnswer, Sent, Tally, Verdict};
-use crate::outbox::{Fate, OutboxError, Settlement};
+use crate::decisions::suspects::Unexplained;
+use crate::decisions::sync_state::{Progress, SyncState};
+use crate::decisions::verdict::{self, Cause, NoAnswer, Sent, Verdict};
+use crate::outbox::Overview;
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Row, Store};
 use crate::ports::transport::Transport;
-use crate::words::key::KeyRange;
+use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::owner::Owner;
-use crate::words::policy::{ATTEMPTS_IN_A_SLICE, WINDOW_RECORDS};
+use crate::words::policy::WINDOW_RECORDS;
 use crate::words::time::{Millis, UnixMillis};
 
 /// The state of one slice.
 pub(super) struct Slice<'a, S: Store, T, C, H> {
-    engine: &'a Engine<S, T, C, H>,
-    token: u64,
-    report: Report,
+    pub(super) engine: &'a Engine<S, T, C, H>,
+    pub(super) token: u64,
+    pub(super) report: Report,
+    pub(super) windows: Windows<S::Body>,
+    /// What the persisted state says, kept up with every note.
+    pub(super) state: SyncState,
+    /// Rows whose last attempt failed, and whether it timed out.
+    pub(super) failed: HashMap<RowKey, bool>,
+    /// Whether anything was ever withheld, so that references must be looked up.
+    pub(super) withholds: bool,
+    /// Settlements with something acknowledged so far: proof that the server works.
+    pub(super) stores: u64,
     options: RunOptions,
     deadline: Millis,
     owner: Option<Owner>,
-    ranges: Option<PerKind<KeyRange>>,
-    windows: PerKind<Vec<Row<S::Body>>>,
     refreshed: bool,
+    /// Requests that ran out of time.
+    pub(super) timeouts: u32,
+    /// Requests that may be in flight together now.
+    width: usize,
 }
 
-/// What a new holder of the lock notes: progress starts anew, a wait that is over or overridden no longer shows.
+/// What a new holder of the lock notes.
 pub(super) fn begin(state: &mut SyncState, now: UnixMillis) {
     state.progress = Some(Progress { done: 0, started_at: now });
     state.last_attempt_at = Some(now);
+    state.alive_at = Some(now);
 }
+
+type Flight<'a, B> = Pin<Box<dyn Future<Output = (Parcel<B>, Result<Answer, NoAnswer>)> + 'a>>;
 
 impl<'a, S, T, C, H> Slice<'a, S, T, C, H>
 where
@@ -49,6 +72,7 @@ where
     pub(super) fn new(
         engine: &'a Engine<S, T, C, H>,
         token: u64,
+        overview: Overview,
         report: Report,
         options: RunOptions,
     ) -> Self {
@@ -58,41 +82,122 @@ where
             engine,
             token,
             report,
+            windows: Windows::new(),
+            state: overview.state,
+            failed: HashMap::new(),
+            withholds: overview.books.anything_withheld(),
+            stores: 0,
             options,
             deadline: Millis(engine.clock.monotonic().0.saturating_add(budget.0)),
             owner: settings.owner(),
-            ranges: None,
-            windows: PerKind::default(),
             refreshed: false,
+            timeouts: 0,
+            width: 1,
         }
     }
 
+    /// The account of the slice: what failed last counts as failed.
     pub(super) fn into_report(self) -> Report {
-        self.report
+        let timed_out = self.failed.values().filter(|timed_out| **timed_out).count() as u64;
+        let failed = self.failed.len() as u64;
+        let mut report = self.report;
+        report.attempted += failed;
+        report.timed_out += timed_out;
+        report.errored += failed - timed_out;
+        report
     }
 
-    pub(super) async fn run(&mut self) -> Result<End, OutboxError> {
+    pub(super) async fn run(&mut self) -> Result<End, Halt> {
         loop {
-            if let Some(stop) = self.must_stop() {
-                return Ok(End::Stopped(stop));
-            }
-            let Some(batch) = self.next_batch().await? else { return Ok(End::Drained) };
-            if let Some(end) = self.deliver(batch).await? {
-                return Ok(end);
+            if let Some(piece) = self.state.unexplained.next_piece() {
+                self.try_pieces(piece).await?;
+            } else if let Some((parcel, verdict)) = self.fly(&mut FuturesUnordered::new()).await? {
+                // One at a time from here, until the head is through.
+                self.deliver(parcel, verdict).await?;
+            } else if !self.try_suspects_again().await? {
+                return Ok(End::Drained);
             }
         }
     }
 
-    // Asked before every request: the user may have changed their mind, the time may be over.
-    fn must_stop(&self) -> Option<Stop> {
+    // Keeps requests in flight until nothing is left (none) or one fails; then what is in flight is waited for, and
+    // the oldest failure is returned with its rows. What else failed waits at the head again.
+    async fn fly(
+        &mut self,
+        flights: &mut FuturesUnordered<Flight<'a, S::Body>>,
+    ) -> Result<Option<(Parcel<S::Body>, Verdict)>, Halt> {
+        let mut in_flight: HashMap<String, Vec<(Kind, RowKey, String, Option<RowKey>)>> = HashMap::new();
+        let mut failures = Vec::new();
+        let mut stop = None;
+        loop {
+            while failures.is_empty() && stop.is_none() && flights.len() < self.width {
+                stop = self.must_stop(flights.len() as u64);
+                if stop.is_some() {
+                    break;
+                }
+                let Some(batch) = self.next_batch().await? else { break };
+                if !independent(&batch, in_flight.values().flatten()) {
+                    self.windows.give_back(batch);
+                    break;
+                }
+                let parcel = self.prepare(batch, &Obstacles::default()).await?;
+                if !parcel.is_empty() {
+                    // It is sent.
+                } else if parcel.anything_leaves() {
+                    self.settle_leaving(parcel).await?;
+                    continue;
+                } else {
+                    self.windows.set_aside(parcel.into_batch());
+                    continue;
+                }
+                in_flight.insert(parcel.id(), parcel.sent().map(identity).collect());
+                // A request begins with its first poll; the next rows are read while it is out.
+                let mut flight = self.start(parcel, false);
+                match poll_fn(|context| Poll::Ready(flight.as_mut().poll(context))).await {
+                    Poll::Pending => flights.push(flight),
+                    Poll::Ready(landed) => flights.push(Box::pin(ready(landed))),
+                }
+            }
+            let Some((parcel, outcome)) = flights.next().await else { break };
+            in_flight.remove(&parcel.id());
+            let verdict = self.judge(&parcel, outcome);
+            match verdict {
+                Verdict::Acknowledged(tally) => {
+                    self.acknowledge(parcel, tally).await?;
+                    self.width = (self.width + 1).min(self.engine.settings().policy.max_in_flight);
+                }
+                verdict => {
+                    if is_congestion(&verdict) {
+                        self.width = 1;
+                    }
+                    self.note_failed(&parcel, &verdict);
+                    failures.push((parcel, verdict));
+                }
+            }
+        }
+        failures.sort_by_key(|(parcel, _)| parcel.sent().map(|row| row.key).min());
+        let mut failures = failures.into_iter();
+        let oldest = failures.next();
+        for (parcel, _) in failures {
+            self.windows.give_back(parcel.into_batch());
+        }
+        match (oldest, stop) {
+            (None, Some(stop)) => Err(Halt::End(End::Stopped(stop))),
+            (oldest, _) => Ok(oldest),
+        }
+    }
+
+    /// Asked before every request: the user may have changed their mind, the time may be over.
+    pub(super) fn must_stop(&self, in_flight: u64) -> Option<Stop> {
         let settings = self.engine.settings();
+        let batches = self.report.batches + in_flight;
         if !settings.consent {
             Some(Stop::ConsentMissing)
         } else if settings.paused {
             Some(Stop::Paused)
         } else if settings.owner().is_none() || settings.owner() != self.owner {
             Some(Stop::SignedOut)
-        } else if self.options.max_batches.is_some_and(|most| self.report.batches >= most) {
+        } else if self.options.max_batches.is_some_and(|most| batches >= most) {
             Some(Stop::EnoughBatches)
         } else if self.engine.clock.monotonic() >= self.deadline {
             Some(Stop::SliceOver)
@@ -101,213 +206,151 @@ where
         }
     }
 
-    async fn next_batch(&mut self) -> Result<Option<Batch<S::Body>>, OutboxError> {
-        let policy = self.engine.settings().policy;
-        let limits = Limits { records: policy.max_records, bytes: policy.max_body_bytes };
+    /// Whether a wait ends within the slice.
+    pub(super) fn has_time_for(&self, wait: Millis) -> bool {
+        self.engine.clock.monotonic().0.saturating_add(wait.0) < self.deadline.0
+    }
+
+    /// The next batch of the head; none when nothing waits.
+    pub(super) async fn next_batch(&mut self) -> Result<Option<Batch<S::Body>>, Halt> {
         loop {
-            self.refill(&limits).await?;
-            let heads = PerKind {
-                page_visits: self.windows.page_visits.iter().map(candidate).collect(),
-                tab_aggregates: self.windows.tab_aggregates.iter().map(candidate).collect(),
-            };
-            let cut = batch::cut(&heads, &limits);
+            let limits = self.state.adaptive.limits(&self.engine.settings().policy);
+            self.refill().await?;
+            let cut = self.windows.cut(&limits);
             if let Some(kind) = cut.never_fits {
-                self.set_aside(kind).await?;
+                let mut one = PerKind::default();
+                *one.of_mut(kind) = 1;
+                let row = self.windows.take(one);
+                self.quarantine(row, "too_large", None).await?;
             } else if cut.is_empty() {
                 return Ok(None);
             } else {
-                return Ok(Some(Batch::take(cut, &mut self.windows)));
+                return Ok(Some(self.windows.take(cut.covered)));
             }
         }
     }
 
-    // Keeps at least one batch of each kind in the windows, as long as the epoch has one, and goes on to the next epoch.
-    async fn refill(&mut self, limits: &Limits) -> Result<(), OutboxError> {
+    // Keeps at least one batch of each kind in memory, as long as the epoch has one, then goes on to the next epoch.
+    async fn refill(&mut self) -> Result<(), Halt> {
+        let limits = self.state.adaptive.limits(&self.engine.settings().policy);
         loop {
-            let short = Kind::ALL.into_iter().any(|kind| {
-                let more =
-                    self.ranges.as_ref().is_some_and(|ranges| ranges.of(kind).from < ranges.of(kind).to);
-                more && self.windows.of(kind).len() < *limits.records.of(kind)
-            });
-            if short {
-                self.read_more().await?;
+            if let Some(ranges) = self.windows.wants(&limits) {
+                let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
+                self.windows.take_in(found, &self.state.unexplained);
+                continue;
             }
-            let empty = Kind::ALL.into_iter().all(|kind| self.windows.of(kind).is_empty());
-            if !empty {
+            if self.windows.anything_waits() || !self.windows.is_drained() {
                 return Ok(());
             }
             let books = self.engine.outbox.overview().await?.books;
             let Some((_, ranges)) = self.owner.as_ref().and_then(|owner| books.first_to_send(owner)) else {
                 return Ok(());
             };
-            self.ranges = Some(ranges);
-            self.read_more().await?;
-            if Kind::ALL.into_iter().all(|kind| self.windows.of(kind).is_empty()) {
+            let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
+            let nothing = Kind::ALL.into_iter().all(|kind| found.of(kind).is_empty());
+            self.windows.begin(ranges);
+            self.windows.take_in(found, &self.state.unexplained);
+            if nothing {
                 return Ok(());
             }
         }
     }
 
-    async fn read_more(&mut self) -> Result<(), OutboxError> {
-        let Some(mut ranges) = self.ranges else { return Ok(()) };
-        let mut found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
-        for kind in Kind::ALL {
-            let rows = found.of_mut(kind);
-            let range = ranges.of_mut(kind);
-            range.from = match rows.last() {
-                Some(last) if rows.len() == WINDOW_RECORDS => last.key.next(),
-                _ => range.to,
-            };
-            self.windows.of_mut(kind).append(rows);
-        }
-        self.ranges = Some(ranges);
-        Ok(())
-    }
-
-    // A record that no request can carry does not stand in the way of the others.
-    async fn set_aside(&mut self, kind: Kind) -> Result<(), OutboxError> {
-        if self.windows.of(kind).is_empty() {
-            return Ok(());
-        }
-        let row = self.windows.of_mut(kind).remove(0);
-        let note = serde_json::json!({
-            "reason": "too_large",
-            "at": self.engine.clock.now(),
-        });
-        let mut rows = PerKind::<Vec<_>>::default();
-        rows.of_mut(kind).push((row, Fate::Quarantined(note.to_string())));
-        self.settle(rows, |_| {}).await.map(|_| ())
-    }
-
-    async fn settle(
+    /// Makes a batch ready: looks up what can't be referred to, and cuts what the user excluded.
+    pub(super) async fn prepare(
         &mut self,
-        rows: PerKind<Vec<(Row<S::Body>, Fate)>>,
-        note: impl FnOnce(&mut SyncState),
-    ) -> Result<u64, OutboxError> {
-        let ranges = self.ranges;
-        let lowest = |kind: Kind| {
-            let waiting = self.windows.of(kind).first().map(|row| row.key);
-            let unread = ranges.map(|ranges| *ranges.of(kind)).filter(|range| range.from < range.to);
-            let behind = rows.of(kind).last().map(|(row, _)| row.key.next());
-            waiting.or_else(|| unread.map(|range| range.from)).or(behind)
-        };
-        let lowest =
-            PerKind { page_visits: lowest(Kind::PageVisit), tab_aggregates: lowest(Kind::TabAggregate) };
-        let settlement = Settlement { token: self.token, rows, lowest };
-        let settled = self.engine.outbox.settle(settlement, note).await?;
-        self.engine.host.changed();
-        Ok(settled)
-    }
-
-    // Sends one batch until it is settled or the slice must end.
-    async fn deliver(&mut self, batch: Batch<S::Body>) -> Result<Option<End>, OutboxError> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let verdict = self.attempt(&batch, attempt).await?;
-            let (problem, wait, again) = match verdict {
-                Verdict::Acknowledged(tally) => {
-                    self.acknowledge(batch, tally).await?;
-                    return Ok(None);
-                }
-                Verdict::LoginExpired if !self.refreshed => {
-                    self.refreshed = true;
-                    if self.engine.refresh_login().await {
-                        continue;
-                    }
-                    (ProblemCode::SignInAgain, None, false)
-                }
-                Verdict::LoginExpired => (ProblemCode::SignInAgain, None, false),
-                Verdict::NotAllowed => (ProblemCode::NotAllowed, None, false),
-                Verdict::Transient { cause, wait } => (cause.into(), wait, true),
-                Verdict::Permanent(cause) => (cause.into(), None, false),
-                Verdict::Shortfall => (Cause::NotAnAcknowledgement.into(), None, true),
-                Verdict::PartlyAcknowledged(..)
-                | Verdict::RefusedFor(_)
-                | Verdict::Unexplained
-                | Verdict::TooLarge
-                | Verdict::CompressionRefused => (ProblemCode::ServerRefuses, None, false),
-            };
-            let retry = self.failed(problem, wait).await?;
-            let now = self.engine.clock.now();
-            let pause = retry.left(now).unwrap_or(Millis(0));
-            let in_time = self.engine.clock.monotonic().0.saturating_add(pause.0) < self.deadline.0;
-            if !again || attempt >= ATTEMPTS_IN_A_SLICE || !in_time {
-                self.count_failure(&batch, verdict);
-                return Ok(Some(End::Trouble(problem)));
-            }
-            self.engine.clock.sleep(pause).await;
-            if let Some(stop) = self.must_stop() {
-                self.count_failure(&batch, verdict);
-                return Ok(Some(End::Stopped(stop)));
-            }
+        batch: Batch<S::Body>,
+        known: &Obstacles,
+    ) -> Result<Parcel<S::Body>, Halt> {
+        let mut obstacles = known.clone();
+        let trouble: &Unexplained = &self.state.unexplained;
+        let suspects = trouble.suspects.iter().filter(|suspect| suspect.kind == Kind::PageVisit);
+        obstacles.unstored.extend(suspects.map(|suspect| suspect.id.clone()));
+        if self.withholds {
+            let references: Vec<String> = batch.iter().filter_map(|row| row.head.refers_to.clone()).collect();
+            obstacles.withheld.extend(self.engine.outbox.withheld(&references).await?);
         }
+        let parcel = Parcel::prepare(batch, &self.engine.settings(), &obstacles);
+        self.withholds |= parcel.withholds_visits();
+        Ok(parcel)
     }
 
-    async fn attempt(&mut self, batch: &Batch<S::Body>, attempt: u32) -> Result<Verdict, OutboxError> {
-        let settings = self.engine.settings();
-        let bearer =
-            settings.session.as_ref().map(|session| session.access_token.as_str()).unwrap_or_default();
-        let request = batch.request(&settings.server_url, bearer, settings.policy.request_timeout);
+    fn start(&mut self, parcel: Parcel<S::Body>, again: bool) -> Flight<'a, S::Body> {
+        let engine = self.engine;
+        let request = parcel.request(&engine.settings());
         self.report.requests += 1;
-        self.report.retries += u64::from(attempt > 1);
-        self.report.bytes_before_compression += batch.bytes();
-        self.report.bytes_sent += batch.bytes();
-        let outcome = self.engine.transport.post(request).await;
-        let records: Vec<(Kind, &str)> =
-            batch.sent().map(|(kind, row)| (kind, row.head.id.as_str())).collect();
-        let counts_expected = self.engine.outbox.overview().await?.state.server.gives_counts;
-        let sent = Sent { records: &records, compressed: false, counts_expected };
-        let outcome = outcome.as_ref().map_err(|no_answer: &NoAnswer| *no_answer);
-        Ok(verdict::judge(sent, outcome, self.engine.clock.now()))
-    }
-
-    async fn acknowledge(&mut self, batch: Batch<S::Body>, tally: Tally) -> Result<(), OutboxError> {
-        let records = batch.records();
-        let all = |rows: Vec<Row<S::Body>>| rows.into_iter().map(|row| (row, Fate::Acknowledged)).collect();
-        let rows = PerKind {
-            page_visits: all(batch.rows.page_visits),
-            tab_aggregates: all(batch.rows.tab_aggregates),
-        };
-        let now = self.engine.clock.now();
-        self.settle(rows, |state| {
-            state.retry = None;
-            state.problem = None;
-            state.last_attempt_at = Some(now);
-            state.last_success_at = Some(now);
-            state.server.gives_counts |= tally.counted;
-            if let Some(progress) = &mut state.progress {
-                progress.done += records;
-            }
+        self.report.retries += u64::from(again);
+        self.report.bytes_before_compression += parcel.bytes() as u64;
+        self.report.bytes_sent += parcel.bytes() as u64;
+        Box::pin(async move {
+            let outcome = engine.transport.post(request).await;
+            (parcel, outcome)
         })
-        .await?;
-        self.report.settled(records, tally);
-        Ok(())
     }
 
-    async fn failed(&mut self, problem: ProblemCode, wait: Option<ServerWait>) -> Result<Retry, OutboxError> {
-        let now = self.engine.clock.now();
-        let random = self.engine.clock.random_u64();
-        let mut planned = Retry::after_failure(None, wait, now, random);
-        let note = |state: &mut SyncState| {
-            planned = Retry::after_failure(state.retry.as_ref(), wait, now, random);
-            state.retry = Some(planned);
-            state.last_attempt_at = Some(now);
-            state.trouble(problem, now);
-        };
-        self.engine.outbox.note(self.token, note).await?;
-        self.engine.host.changed();
-        Ok(planned)
+    fn judge(&self, parcel: &Parcel<S::Body>, outcome: Result<Answer, NoAnswer>) -> Verdict {
+        let records: Vec<(Kind, &str)> =
+            parcel.sent().map(|row| (row.head.kind, row.head.id.as_str())).collect();
+        let counts_expected = self.state.server.gives_counts;
+        let sent = Sent { records: &records, compressed: false, counts_expected };
+        verdict::judge(sent, outcome.as_ref().map_err(|none| *none), self.engine.clock.now())
     }
 
-    fn count_failure(&mut self, batch: &Batch<S::Body>, verdict: Verdict) {
-        let records = batch.records();
-        self.report.attempted += records;
-        match verdict {
-            Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. } => {
-                self.report.timed_out += records
-            }
-            _ => self.report.errored += records,
+    /// Sends a parcel alone, and judges the answer. A login that is no longer accepted is refreshed once.
+    pub(super) async fn exchange(
+        &mut self,
+        parcel: Parcel<S::Body>,
+        again: bool,
+    ) -> Result<(Parcel<S::Body>, Verdict), Halt> {
+        if let Some(stop) = self.must_stop(0) {
+            return Err(Halt::End(End::Stopped(stop)));
         }
+        let (parcel, outcome) = self.start(parcel, again).await;
+        let verdict = self.judge(&parcel, outcome);
+        if verdict == Verdict::LoginExpired && self.refresh_once().await {
+            let (parcel, outcome) = self.start(parcel, true).await;
+            let verdict = self.judge(&parcel, outcome);
+            return Ok((parcel, verdict));
+        }
+        Ok((parcel, verdict))
     }
+
+    /// Renews the login, at most once a slice.
+    pub(super) async fn refresh_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.refreshed, true) && self.engine.refresh_login().await
+    }
+
+    /// Remembers that the rows' last attempt failed.
+    pub(super) fn note_failed(&mut self, parcel: &Parcel<S::Body>, verdict: &Verdict) {
+        let timed_out =
+            matches!(verdict, Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. });
+        self.failed.extend(parcel.sent().map(|row| (row.key, timed_out)));
+    }
+}
+
+fn is_congestion(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Transient { cause: Cause::Status(429 | 503) | Cause::NoAnswer(NoAnswer::TimedOut), .. }
+    )
+}
+
+type Identity = (Kind, RowKey, String, Option<RowKey>);
+
+fn identity<B>(row: &Row<B>) -> Identity {
+    (row.head.kind, row.key, row.head.id.clone(), row.follows)
+}
+
+// Whether a batch may fly beside those that are out (rule 6).
+fn independent<'i, B: crate::ports::store::Body>(
+    batch: &Batch<B>,
+    others: impl Iterator<Item = &'i Identity>,
+) -> bool {
+    let others: Vec<(Kind, Candidate<'_>)> = others
+        .map(|(kind, key, id, follows)| {
+            (*kind, Candidate { key: *key, id, revision: 1, bytes: 0, follows: *follows })
+        })
+        .collect();
+    let mine: Vec<(Kind, Candidate<'_>)> = batch.iter().map(|row| (row.head.kind, candidate(row))).collect();
+    others.is_empty() || batch::independent(&mine, &others)
 }

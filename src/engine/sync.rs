@@ -69,12 +69,16 @@ where
         if self.running.get() {
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         }
-        let Some(_lock) = self.host.try_lock().await else {
+        let running = Running::begin(&self.running);
+        // A holder that got nowhere for minutes is frozen; its settlements fail from now on (rule 8).
+        let steals = schedule::is_stuck(state.alive_at, started_at);
+        let Some(lock) = self.host.try_lock(steals).await else {
+            self.host.arm_retry(Some(schedule::retry_alarm(None, started_at)));
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         };
-        let _running = Running::begin(&self.running);
         let result = self.run_slice(report, options).await;
-        drop(_running);
+        drop(lock);
+        drop(running);
         self.host.changed();
         result
     }
@@ -82,15 +86,15 @@ where
     async fn run_slice(&self, report: Report, options: RunOptions) -> Result<Report, OutboxError> {
         let now = self.clock.now();
         self.host.arm_retry(Some(schedule::retry_alarm(None, now)));
-        let token = self.outbox.take_over(|state| slice::begin(state, now)).await?;
-        let mut slice = slice::Slice::new(self, token, report, options);
+        let (token, overview) = self.outbox.take_over(|state| slice::begin(state, now)).await?;
+        let mut slice = slice::Slice::new(self, token, overview, report, options);
         let end = slice.run().await;
         let report = slice.into_report();
-        let end = match end {
-            Err(OutboxError::Fenced) => return Ok(stopped(report, Stop::AnotherSyncer.as_str())),
-            other => other?,
-        };
-        self.finish(token, report, end).await
+        match end {
+            Ok(end) | Err(Halt::End(end)) => self.finish(token, report, end).await,
+            Err(Halt::Outbox(OutboxError::Fenced)) => Ok(stopped(report, Stop::AnotherSyncer.as_str())),
+            Err(Halt::Outbox(error)) => Err(error),
+        }
     }
 
     // The run's last transaction: its account, and what stands in the way. Arms the alarm for what is left.
@@ -100,6 +104,7 @@ where
         report.remaining = self.settings().owner().map(|owner| books.pending_of(&owner)).unwrap_or_default();
         report.duration_ms = now.since(report.started_at).max(Millis(0));
         report = match end {
+            _ if report.remaining.total() == 0 => report,
             End::Drained => report,
             End::Stopped(stop) => stopped(report, stop.as_str()),
             End::Trouble(problem) => stopped(report, problem.as_str()),
@@ -110,7 +115,7 @@ where
         };
         note(&mut state);
         match self.outbox.note(token, note).await {
-            Err(OutboxError::Fenced) | Ok(()) => {}
+            Err(OutboxError::Fenced) | Ok(_) => {}
             Err(error) => return Err(error),
         }
         let left = report.remaining.total() > 0;
@@ -125,6 +130,21 @@ pub(super) enum End {
     Drained,
     Stopped(Stop),
     Trouble(ProblemCode),
+}
+
+/// What ends a slice from within.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// It is to end so.
+    End(End),
+    /// The database failed, or another syncer has taken over.
+    Outbox(OutboxError),
+}
+
+impl From<OutboxError> for Halt {
+    fn from(error: OutboxError) -> Self {
+        Self::Outbox(error)
+    }
 }
 
 fn stopped(report: Report, reason: &str) -> Report {

@@ -1,22 +1,18 @@
 //! A batch, from the rows that it covers to the request that carries it.
 
-use crate::decisions::batch::{Candidate, Cut};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::Settings;
+use crate::decisions::batch::{Candidate, latest_of_each};
 use crate::decisions::protocol::EMPTY_BODY_BYTES;
-use crate::ports::store::{Body, Row};
+use crate::outbox::Fate;
+use crate::ports::store::{Body, Row, Table};
 use crate::ports::transport::{Payload, Request};
 use crate::words::kind::{Kind, PerKind};
-use crate::words::time::Millis;
-
-/// The rows that one request settles, and those of them whose bodies it carries.
-pub struct Batch<B> {
-    /// Every covered row, in key order.
-    pub rows: PerKind<Vec<Row<B>>>,
-    /// Indices of the rows that are sent; the others are lower revisions of the same records.
-    pub sent: PerKind<Vec<usize>>,
-}
+use crate::words::record::wire;
 
 /// A row as the cutting sees it.
-pub fn candidate<B>(row: &Row<B>) -> Candidate<'_> {
+pub(super) fn candidate<B>(row: &Row<B>) -> Candidate<'_> {
     Candidate {
         key: row.key,
         id: &row.head.id,
@@ -26,69 +22,300 @@ pub fn candidate<B>(row: &Row<B>) -> Candidate<'_> {
     }
 }
 
-impl<B: Body> Batch<B> {
-    /// Takes the rows that `cut` covers from the heads of the windows.
-    pub fn take(cut: Cut, windows: &mut PerKind<Vec<Row<B>>>) -> Self {
-        let mut take = |kind| {
-            let window = windows.of_mut(kind);
-            let covered = (*cut.covered.of(kind)).min(window.len());
-            window.drain(..covered).collect()
-        };
-        let rows = PerKind { page_visits: take(Kind::PageVisit), tab_aggregates: take(Kind::TabAggregate) };
-        Self { rows, sent: cut.sent }
+/// The id of the page visit to which a row's unit belongs (rule 6).
+pub(super) fn unit_of<B>(row: &Row<B>) -> &str {
+    match row.head.kind {
+        Kind::PageVisit => &row.head.id,
+        Kind::TabAggregate => row.head.refers_to.as_deref().unwrap_or(&row.head.id),
+    }
+}
+
+/// Rows that are sent together, in key order.
+pub(super) type Batch<B> = Vec<Row<B>>;
+
+/// The batch, split between units into an older and a younger half; within its only unit between records; none where
+/// it is one record. `first` says how many units or records the older half has, the half of all if nothing.
+pub(super) fn split<B>(batch: Batch<B>, first: Option<usize>) -> Result<(Batch<B>, Batch<B>), Batch<B>> {
+    for group_of in
+        [|row: &Row<B>| unit_of(row).to_owned(), |row: &Row<B>| format!("{:?}{}", row.head.kind, row.head.id)]
+    {
+        let mut order = BTreeMap::new();
+        for row in &batch {
+            order.entry(group_of(row)).or_insert((row.key, row.head.kind));
+        }
+        let mut groups: Vec<_> = order.into_iter().collect();
+        if groups.len() < 2 {
+            continue;
+        }
+        // A unit's visit comes before its aggregates, whatever their keys.
+        groups.sort_unstable_by_key(|(_, (key, kind))| (*kind, *key));
+        let older_groups = first.unwrap_or(groups.len() / 2).clamp(1, groups.len());
+        let older: HashSet<String> = groups.into_iter().take(older_groups).map(|(group, _)| group).collect();
+        return Ok(batch.into_iter().partition(|row| older.contains(&group_of(row))));
+    }
+    Err(batch)
+}
+
+/// Why records can't go, or not as they are.
+#[derive(Clone, Default)]
+pub(super) struct Obstacles {
+    /// Page visits that are not on the server and won't be before this batch, and where they are.
+    pub withheld: HashMap<String, Table>,
+    /// Page visits that have failed just now, or wait for proof: nothing may refer to them yet.
+    pub unstored: HashSet<String>,
+    /// Records that the server has named as bad, with its words.
+    pub named: HashMap<(Kind, String), String>,
+}
+
+/// What becomes of a row of the parcel.
+enum Role<B> {
+    /// Its body is sent.
+    Sent(B),
+    /// A later revision is sent for it.
+    Covered,
+    /// It leaves the outbox without being sent, when the parcel is settled.
+    Leaves(Fate),
+    /// It can't be sent now, and stays.
+    Held,
+}
+
+/// A batch made ready: what is sent of it, and what becomes of the rest.
+pub(super) struct Parcel<B> {
+    rows: Vec<(Row<B>, Role<B>)>,
+    altered: u32,
+}
+
+fn note(reason: &str, words: Option<&str>) -> String {
+    serde_json::json!({ "reason": reason, "words": words }).to_string()
+}
+
+impl<B: Body> Parcel<B> {
+    /// Applies what the user excluded, what can't be referred to and what the server has named (rules 5, 6 and 11).
+    pub(super) fn prepare(batch: Batch<B>, settings: &Settings, obstacles: &Obstacles) -> Self {
+        let mut altered = 0;
+        let mut roles: Vec<Role<B>> = batch.iter().map(|_| Role::Covered).collect();
+        let mut left: HashMap<&str, Fate> = HashMap::new();
+        for kind in Kind::ALL {
+            let of_kind: Vec<usize> = (0..batch.len())
+                .filter(|index| batch.get(*index).is_some_and(|row| row.head.kind == kind))
+                .collect();
+            let latest = latest_of_each(of_kind.iter().filter_map(|index| {
+                let row = batch.get(*index)?;
+                Some((row.head.id.as_str(), row.head.revision))
+            }));
+            for index in latest.into_iter().filter_map(|index| of_kind.get(index).copied()) {
+                let Some(row) = batch.get(index) else { continue };
+                let role = role_of(row, settings, obstacles, &left, &mut altered);
+                if let (Kind::PageVisit, Role::Leaves(fate)) = (kind, &role) {
+                    left.insert(&row.head.id, fate.clone());
+                }
+                // The other revisions of a record share what becomes of it.
+                let alike = |role: &Role<B>| match role {
+                    Role::Leaves(fate) => Role::Leaves(fate.clone()),
+                    Role::Held => Role::Held,
+                    Role::Sent(_) | Role::Covered => Role::Covered,
+                };
+                if !matches!(role, Role::Sent(_)) {
+                    let is_it =
+                        |each: &&usize| batch.get(**each).is_some_and(|other| other.head.id == row.head.id);
+                    for slot in of_kind.iter().filter(is_it) {
+                        if let Some(slot) = roles.get_mut(*slot) {
+                            *slot = alike(&role);
+                        }
+                    }
+                }
+                if let Some(slot) = roles.get_mut(index) {
+                    *slot = role;
+                }
+            }
+        }
+        drop(left);
+        Self { rows: batch.into_iter().zip(roles).collect(), altered }
     }
 
     /// The rows whose bodies are sent.
-    pub fn sent(&self) -> impl Iterator<Item = (Kind, &Row<B>)> {
-        Kind::ALL.into_iter().flat_map(|kind| {
-            let rows = self.rows.of(kind);
-            self.sent.of(kind).iter().filter_map(move |index| Some((kind, rows.get(*index)?)))
-        })
+    pub(super) fn sent(&self) -> impl Iterator<Item = &Row<B>> {
+        self.rows.iter().filter(|(_, role)| matches!(role, Role::Sent(_))).map(|(row, _)| row)
     }
 
     /// How many records are sent.
-    pub fn records(&self) -> u64 {
-        (self.sent.page_visits.len() + self.sent.tab_aggregates.len()) as u64
+    pub(super) fn records(&self) -> u64 {
+        self.sent().count() as u64
+    }
+
+    /// Whether there is anything to send.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent().next().is_none()
+    }
+
+    /// Whether rows leave the outbox without being sent.
+    pub(super) fn anything_leaves(&self) -> bool {
+        self.rows.iter().any(|(_, role)| matches!(role, Role::Leaves(_)))
+    }
+
+    /// Whether page visits leave the outbox without being sent.
+    pub(super) fn withholds_visits(&self) -> bool {
+        let leaves = |(row, role): &(Row<B>, Role<B>)| {
+            row.head.kind == Kind::PageVisit && matches!(role, Role::Leaves(_))
+        };
+        self.rows.iter().any(leaves)
     }
 
     /// Bytes of the request's body.
-    pub fn bytes(&self) -> u64 {
-        let commas = Kind::ALL.map(|kind| self.sent.of(kind).len().saturating_sub(1)).iter().sum::<usize>();
-        let records: usize = self.sent().map(|(_, row)| row.head.bytes as usize).sum();
-        (EMPTY_BODY_BYTES + commas + records) as u64
+    pub(super) fn bytes(&self) -> usize {
+        let count = |kind| self.sent().filter(|row| row.head.kind == kind).count().saturating_sub(1);
+        let commas: usize = Kind::ALL.into_iter().map(count).sum();
+        EMPTY_BODY_BYTES + commas + self.sent().map(|row| row.head.bytes as usize).sum::<usize>()
     }
 
-    /// The request that carries the batch.
-    pub fn request(&self, base_url: &str, bearer: &str, timeout: Millis) -> Request<B> {
+    /// Most records of a kind.
+    pub(super) fn most_records(&self) -> usize {
+        let count = |kind| self.sent().filter(|row| row.head.kind == kind).count();
+        Kind::ALL.into_iter().map(count).max().unwrap_or_default()
+    }
+
+    /// The rows again, after a failure.
+    pub(super) fn into_batch(self) -> Batch<B> {
+        self.rows.into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// What is settled when the server has every record that was sent, and the rows that stay.
+    pub(super) fn acknowledged(self) -> (PerKind<Vec<(Row<B>, Fate)>>, Batch<B>) {
+        self.settled(&HashSet::new())
+    }
+
+    /// The same where the server has not these.
+    pub(super) fn settled(self, but: &HashSet<(Kind, String)>) -> (PerKind<Vec<(Row<B>, Fate)>>, Batch<B>) {
+        let mut settled = PerKind::<Vec<_>>::default();
+        let mut staying = Vec::new();
+        for (row, role) in self.rows {
+            let refused = !but.is_empty() && but.contains(&(row.head.kind, row.head.id.clone()));
+            match role {
+                Role::Held => staying.push(row),
+                Role::Sent(_) | Role::Covered if refused => staying.push(row),
+                Role::Sent(_) | Role::Covered => {
+                    settled.of_mut(row.head.kind).push((row, Fate::Acknowledged));
+                }
+                Role::Leaves(fate) => settled.of_mut(row.head.kind).push((row, fate)),
+            }
+        }
+        (settled, staying)
+    }
+
+    /// What leaves without being sent, and the rows that stay.
+    pub(super) fn only_leaving(self) -> (PerKind<Vec<(Row<B>, Fate)>>, Batch<B>) {
+        let mut settled = PerKind::<Vec<_>>::default();
+        let mut staying = Vec::new();
+        for (row, role) in self.rows {
+            match role {
+                Role::Leaves(fate) => settled.of_mut(row.head.kind).push((row, fate)),
+                _ => staying.push(row),
+            }
+        }
+        (settled, staying)
+    }
+
+    /// The request that carries the parcel.
+    pub(super) fn request(&self, settings: &Settings) -> Request<B> {
         let bodies = |wanted: Kind| {
-            self.sent().filter(|(kind, _)| *kind == wanted).map(|(_, row)| row.body.clone()).collect()
+            let sent = self.rows.iter().filter(|(row, _)| row.head.kind == wanted);
+            sent.filter_map(|(_, role)| match role {
+                Role::Sent(body) => Some(body.clone()),
+                _ => None,
+            })
+            .collect()
         };
         Request {
-            url: format!("{}/data/sync", base_url.trim_end_matches('/')),
-            bearer: Some(bearer.to_owned()),
+            url: format!("{}/data/sync", settings.server_url.trim_end_matches('/')),
+            bearer: settings.session.as_ref().map(|session| session.access_token.clone()),
             idempotency_key: Some(self.id()),
             payload: Payload::Batch {
                 page_visits: bodies(Kind::PageVisit),
                 tab_aggregates: bodies(Kind::TabAggregate),
             },
-            timeout,
+            timeout: settings.policy.request_timeout,
         }
     }
 
-    // The same for the same content: a body never changes under its id and revision (rule 4). FNV-1a over both, twice
-    // with different beginnings; two batches of one account that collide would have to share all 128 bits.
-    fn id(&self) -> String {
+    /// The batch id: the same for the same content, since a body never changes under its id and revision (rule 4) but
+    /// by what `prepare` alters. FNV-1a over these, twice with different beginnings: two batches of one account that
+    /// collide would have to share all 128 bits.
+    pub(super) fn id(&self) -> String {
         let mut halves = [0xcbf2_9ce4_8422_2325_u64, 0x6c62_272e_07bb_0142];
-        for (kind, row) in self.sent() {
-            let kind = [kind as u8];
-            let revision = row.head.revision.to_le_bytes();
-            for byte in kind.iter().chain(row.head.id.as_bytes()).chain(&revision).chain(&[0xff]) {
+        let mut take = |bytes: &[u8]| {
+            for byte in bytes.iter().chain(&[0xff]) {
                 for half in &mut halves {
                     *half = (*half ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
                 }
             }
+        };
+        take(&self.altered.to_le_bytes());
+        for row in self.sent() {
+            take(&[row.head.kind as u8]);
+            take(row.head.id.as_bytes());
+            take(&row.head.revision.to_le_bytes());
         }
         let [first, second] = halves;
         format!("{first:016x}{second:016x}")
+    }
+}
+
+fn role_of<B: Body>(
+    row: &Row<B>,
+    settings: &Settings,
+    obstacles: &Obstacles,
+    left: &HashMap<&str, Fate>,
+    altered: &mut u32,
+) -> Role<B> {
+    let head = &row.head;
+    let words = |kind, id: &str| match obstacles.named.is_empty() {
+        true => None,
+        false => obstacles.named.get(&(kind, id.to_owned())),
+    };
+    if let Some(words) = words(head.kind, &head.id) {
+        return Role::Leaves(Fate::Quarantined(note("refused", Some(words))));
+    }
+    let reference = head.refers_to.as_deref();
+    let withheld = reference.and_then(|id| obstacles.withheld.get(id));
+    let named = reference.is_some_and(|id| words(Kind::PageVisit, id).is_some());
+    let unstored = reference.is_some_and(|id| obstacles.unstored.contains(id));
+    let mut text = None;
+    match head.kind {
+        Kind::TabAggregate => {
+            let follows = || note("follows_its_visit", None);
+            match (reference.and_then(|id| left.get(id)), withheld) {
+                (Some(Fate::Discarded(_)), _) | (_, Some(Table::Discarded)) => {
+                    return Role::Leaves(Fate::Discarded(follows()));
+                }
+                (Some(_), _) | (_, Some(_)) => return Role::Leaves(Fate::Quarantined(follows())),
+                (None, None) if named => return Role::Leaves(Fate::Quarantined(follows())),
+                (None, None) if unstored => return Role::Held,
+                (None, None) => {}
+            }
+        }
+        Kind::PageVisit => {
+            let gone =
+                withheld.is_some() || named || unstored || reference.is_some_and(|id| left.contains_key(id));
+            if gone {
+                text = wire::without_source(&row.body.text());
+            }
+        }
+    }
+    if settings.excluded.may_touch(&head.sites) {
+        let body = text.unwrap_or_else(|| row.body.text());
+        let excluded = |host: &str| settings.excluded.excludes(host);
+        if wire::own_site(&body).is_some_and(|host| excluded(&host)) {
+            return Role::Leaves(Fate::Discarded(note("excluded", None)));
+        }
+        let cut = wire::without_sites(head.kind, &body, &excluded);
+        text = if cut.is_some() { cut } else { (body != row.body.text()).then_some(body) };
+    }
+    match text {
+        None => Role::Sent(row.body.clone()),
+        Some(text) => {
+            *altered =
+                text.bytes().fold(*altered, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+            Role::Sent(text.into())
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Every change is one transaction over the rows and the books (rules 2, 4 and 12).
 
 mod append;
+mod aside;
 mod settle;
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 pub use append::{Admission, Capture};
+pub use aside::Aside;
 pub use settle::{Fate, Settlement};
 
 use crate::decisions::ledger::{Books, BooksError};
@@ -150,17 +152,25 @@ impl<S: Store> Outbox<S> {
 
     /// Takes over the sync: raises the fencing token, so that a settlement of an earlier holder fails, and returns it.
     /// `note` is written in the same transaction.
-    pub async fn take_over(&self, note: impl FnOnce(&mut SyncState)) -> Result<u64, OutboxError> {
-        let raise = |state: &mut SyncState| {
-            state.token += 1;
-            note(state);
-        };
-        self.change_state(None, raise).await.map(|state| state.token)
+    pub async fn take_over(&self, note: impl FnOnce(&mut SyncState)) -> Result<(u64, Overview), OutboxError> {
+        self.store
+            .update(&OVERVIEW, |answers| {
+                let mut overview = overview(&mut answers.into_iter())?;
+                overview.state.token += 1;
+                note(&mut overview.state);
+                let change = write(Document::SyncState, &overview.state)?;
+                Ok((vec![change], (overview.state.token, overview)))
+            })
+            .await
     }
 
-    /// Notes something of the sync, unless another syncer has taken over.
-    pub async fn note(&self, token: u64, note: impl FnOnce(&mut SyncState)) -> Result<(), OutboxError> {
-        self.change_state(Some(token), note).await.map(|_| ())
+    /// Notes something of the sync, unless another syncer has taken over; returns the syncer's memory then.
+    pub async fn note(
+        &self,
+        token: u64,
+        note: impl FnOnce(&mut SyncState),
+    ) -> Result<SyncState, OutboxError> {
+        self.change_state(Some(token), note).await
     }
 
     async fn change_state(

@@ -8,6 +8,7 @@ use crate::decisions::sync_state::SyncState;
 use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
+use crate::words::record::Head;
 
 /// What becomes of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Fate {
     Acknowledged,
     /// The server refuses it: the row moves to quarantine, with this note (a JSON text).
     Quarantined(String),
+    /// The user's will gives it up: the row goes, its id stays, with this note (a JSON text).
+    Discarded(String),
 }
 
 /// The rows of one batch and what becomes of each.
@@ -32,7 +35,7 @@ pub struct Settlement<B> {
 impl<S: Store> Outbox<S> {
     /// Applies a verdict: deletes what was acknowledged, sets aside what was refused, books both, and notes `note` of
     /// the sync, in one transaction. Rows that are gone already are not counted; rows that came meanwhile are not
-    /// touched. Returns how many rows were acknowledged.
+    /// touched. Returns the syncer's memory then.
     ///
     /// # Errors
     /// [`OutboxError::Fenced`] where another syncer has taken over; nothing is changed then.
@@ -40,7 +43,7 @@ impl<S: Store> Outbox<S> {
         &self,
         settlement: Settlement<S::Body>,
         note: impl FnOnce(&mut SyncState),
-    ) -> Result<u64, OutboxError> {
+    ) -> Result<SyncState, OutboxError> {
         let mut queries = OVERVIEW.to_vec();
         for kind in Kind::ALL {
             let rows = settlement.rows.of(kind);
@@ -64,12 +67,12 @@ impl<S: Store> Outbox<S> {
     }
 }
 
-fn apply<B>(
+fn apply<B: From<String>>(
     settlement: Settlement<B>,
     revised: &[(Kind, String, u32)],
     answers: Vec<Answer<B>>,
     note: impl FnOnce(&mut SyncState),
-) -> Result<(Vec<Change<B>>, u64), OutboxError> {
+) -> Result<(Vec<Change<B>>, SyncState), OutboxError> {
     let mut answers = answers.into_iter();
     let Overview { mut books, mut state } = overview(&mut answers)?;
     if state.token != settlement.token {
@@ -100,6 +103,10 @@ fn apply<B>(
                     row.note = Some(reason);
                     changes.push(Change::Insert(Table::Quarantine, row));
                 }
+                Fate::Discarded(reason) => {
+                    books.transfer(row.key.epoch(), kind, Place::Pending, Place::Discarded, 1)?;
+                    changes.push(Change::Insert(Table::Discarded, tombstone(row, reason)));
+                }
             }
         }
         changes.extend(runs(&present, &leaving).map(|range| Change::Delete(table, range)));
@@ -115,15 +122,14 @@ fn apply<B>(
             }
         }
     }
-    let mut count = 0;
     for ((epoch, kind, table), keys) in acknowledged {
         let from = match table {
             Table::Outbox(_) => Place::Pending,
             Table::Quarantine => Place::Quarantined,
             Table::Archive => Place::Archived,
+            Table::Discarded => Place::Discarded,
         };
         books.transfer(epoch, kind, from, Place::Acknowledged, keys.len() as u64)?;
-        count += keys.len() as u64;
     }
     for kind in Kind::ALL {
         if let Some(key) = lowest.of(kind) {
@@ -133,7 +139,13 @@ fn apply<B>(
     note(&mut state);
     changes.push(write(Document::Books, &books)?);
     changes.push(write(Document::SyncState, &state)?);
-    Ok((changes, count))
+    Ok((changes, state))
+}
+
+/// What stays of a row that was given up: its id and the reason, nothing of its content.
+pub(super) fn tombstone<B: From<String>>(row: Row<B>, reason: String) -> Row<B> {
+    let head = Head { bytes: 0, sites: Vec::new(), ..row.head };
+    Row { head, body: String::new().into(), note: Some(reason), ..row }
 }
 
 // Ranges that cover every leaving key and no other present one: a run over neighbours is one delete.

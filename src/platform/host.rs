@@ -65,7 +65,7 @@ impl Drop for WebLock {
 impl Host for ExtensionHost {
     type Lock = WebLock;
 
-    async fn try_lock(&self) -> Option<WebLock> {
+    async fn try_lock(&self, steals: bool) -> Option<WebLock> {
         let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
         let manager = Reflect::get(&navigator, &"locks".into()).ok().filter(JsValue::is_truthy);
         let Some(manager) = manager.map(JsCast::unchecked_into::<LockManager>) else {
@@ -73,7 +73,8 @@ impl Host for ExtensionHost {
             return Some(WebLock { release: None });
         };
         let options = Object::new();
-        Reflect::set(&options, &"ifAvailable".into(), &true.into()).ok()?;
+        let how = if steals { "steal" } else { "ifAvailable" };
+        Reflect::set(&options, &how.into(), &true.into()).ok()?;
         // The lock is held until the promise that the callback returns is resolved; what resolves it is the lock.
         let release = Rc::new(Cell::new(None));
         let mut tell = None;

@@ -1,8 +1,8 @@
 //! [`Store`] over IndexedDB, through rexie.
 //!
 //! What rexie's names don't tell (`done` that says committed after a failed request, handlers that are attached at the
-//! first poll, drops that commit) is kept out by one rule: every transaction ends in `commit`, polled right after its
-//! last request.
+//! first poll, drops that commit) is kept out by one rule: every transaction ends in `commit`, asked for when its last
+//! request has ended well.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -46,6 +46,11 @@ impl IndexedDb {
             StoreError::Failed(name) => StoreError::Broken(name),
             other => other,
         })?;
+        // Another transaction may have been first; a second connection, forgotten, would block every later version.
+        if let Some(first) = self.connection.borrow().as_ref() {
+            opened.close();
+            return Ok(Rc::clone(first));
+        }
         let opened = Rc::new(opened);
         *self.connection.borrow_mut() = Some(Rc::clone(&opened));
         Ok(opened)
@@ -53,9 +58,10 @@ impl IndexedDb {
 
     // A connection that somebody else has closed (a new version, the browser's own cleaning) is opened anew, once.
     async fn begin(&self, stores: &[&str], mode: TransactionMode) -> Result<Transaction, StoreError> {
-        match self.connection().await?.transaction(stores, mode).map_err(failure) {
+        let connection = self.connection().await?;
+        match connection.transaction(stores, mode).map_err(failure) {
             Err(StoreError::Closed) => {
-                self.connection.take();
+                self.connection.borrow_mut().take_if(|known| Rc::ptr_eq(known, &connection));
                 self.connection().await?.transaction(stores, mode).map_err(failure)
             }
             begun => begun,
@@ -76,6 +82,8 @@ async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBod
                 transaction.store(schema::DOCUMENTS).map_err(failure)?.get(key).await.map_err(failure)?;
             Ok(Answer::Document(found.and_then(|text| text.as_string())))
         }
+        Query::Rows { range, limit, .. } if holds_nothing(*range, *limit) => Ok(Answer::Rows(Vec::new())),
+        Query::Keys { range, limit, .. } if holds_nothing(*range, *limit) => Ok(Answer::Keys(Vec::new())),
         Query::Rows { table: name, range, limit } => {
             let range = Some(idb_range(*range)?);
             table(*name)?.get_all(range, limit_of(*limit)).await.map(rows).map_err(failure)
@@ -86,6 +94,10 @@ async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBod
         }
         Query::Revisions { table: name, id } => {
             let index = table(*name)?.index(schema::BY_ID).map_err(failure)?;
+            index.get_all(Some(only(id)?), None).await.map(rows).map_err(failure)
+        }
+        Query::Referring { table: name, id } => {
+            let index = table(*name)?.index(schema::BY_REFERENCE).map_err(failure)?;
             index.get_all(Some(only(id)?), None).await.map(rows).map_err(failure)
         }
         Query::KeysOf { table: name, id } => {
@@ -120,6 +132,7 @@ fn request(transaction: &Transaction, change: &Change<JsBody>) -> Result<Request
             let row = to_stored(row);
             Box::pin(async move { store.add(&row, None).await.map(|_| ()).map_err(failure) })
         }
+        Change::Delete(_, range) if holds_nothing(*range, 1) => Box::pin(async { Ok(()) }),
         Change::Delete(table, range) => {
             let store = store(schema::store_of(*table))?;
             let range = idb_range(*range)?;
@@ -128,11 +141,13 @@ fn request(transaction: &Transaction, change: &Change<JsBody>) -> Result<Request
     })
 }
 
-// All changes are asked for at once, then the commit; what failed is told by the request that failed, if one did.
+// All changes are asked for at once and end in their order, so that the last one's end is everybody's. Only then comes
+// the commit: Firefox keeps the rest of a transaction if one of its requests fails after `commit` was called.
 async fn apply_all(transaction: Transaction, changes: &[Change<JsBody>]) -> Result<(), StoreError> {
     let mut requests: Vec<Request> =
         changes.iter().map(|change| request(&transaction, change)).collect::<Result<_, _>>()?;
-    let mut poll_all = || {
+    let last = requests.pop();
+    let mut first_failure = || {
         let mut context = Context::from_waker(Waker::noop());
         let mut failed = None;
         requests.retain_mut(|request| match request.as_mut().poll(&mut context) {
@@ -143,20 +158,27 @@ async fn apply_all(transaction: Transaction, changes: &[Change<JsBody>]) -> Resu
                 false
             }
         });
-        failed
+        failed.map_or(Ok(()), Err)
     };
-    if let Some(error) = poll_all() {
+    let mut applied = first_failure();
+    if let (Ok(()), Some(last)) = (&applied, last) {
+        let ended = last.await;
+        applied = first_failure().and(ended);
+    }
+    if let Err(error) = applied {
         let _ = transaction.abort().await;
         return Err(error);
     }
-    let committed = transaction.commit().await.map_err(failure);
-    committed.map_err(|error| poll_all().unwrap_or(error))
+    transaction.commit().await.map_err(failure)
 }
 
 impl Store for IndexedDb {
     type Body = JsBody;
 
     async fn read(&self, queries: &[Query]) -> Result<Vec<Answer<JsBody>>, StoreError> {
+        if queries.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut stores: Vec<&str> = queries.iter().map(store_for).collect();
         stores.sort_unstable();
         stores.dedup();
@@ -189,9 +211,15 @@ fn store_for(query: &Query) -> &'static str {
         Query::Document(_) => schema::DOCUMENTS,
         Query::Rows { table, .. }
         | Query::Revisions { table, .. }
+        | Query::Referring { table, .. }
         | Query::KeysOf { table, .. }
         | Query::Keys { table, .. } => schema::store_of(*table),
     }
+}
+
+// IndexedDB knows no empty range, and takes a limit of 0 for none.
+fn holds_nothing(range: KeyRange, limit: usize) -> bool {
+    range.from >= range.to || limit == 0
 }
 
 fn idb_range(range: KeyRange) -> Result<IdbKeyRange, StoreError> {

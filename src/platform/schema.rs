@@ -12,11 +12,13 @@ const VERSION: u32 = 1;
 pub const DOCUMENTS: &str = "documents";
 /// The index of a table over its records' ids.
 pub const BY_ID: &str = "id";
+/// The index of a table of set-aside rows over the ids of what they refer to.
+pub const BY_REFERENCE: &str = "refersTo";
 /// The property of a row that is its key.
 pub const KEY: &str = "key";
 
 /// Every object store.
-pub const ALL: [&str; 5] = ["page_visits", "tab_aggregates", "quarantine", "archive", DOCUMENTS];
+pub const ALL: [&str; 6] = ["page_visits", "tab_aggregates", "quarantine", "archive", "discarded", DOCUMENTS];
 
 /// The object store of a table.
 pub const fn store_of(table: Table) -> &'static str {
@@ -25,6 +27,7 @@ pub const fn store_of(table: Table) -> &'static str {
         Table::Outbox(Kind::TabAggregate) => "tab_aggregates",
         Table::Quarantine => "quarantine",
         Table::Archive => "archive",
+        Table::Discarded => "discarded",
     }
 }
 
@@ -40,7 +43,13 @@ pub const fn key_of(document: Document) -> &'static str {
 
 /// The database as it should be.
 pub fn builder(name: &str) -> RexieBuilder {
-    let table = |table| ObjectStore::new(store_of(table)).key_path(KEY).add_index(Index::new(BY_ID, "id"));
+    let store = |table| {
+        let store = ObjectStore::new(store_of(table)).key_path(KEY).add_index(Index::new(BY_ID, "id"));
+        match table {
+            Table::Outbox(_) => store,
+            _ => store.add_index(Index::new(BY_REFERENCE, "refersTo")),
+        }
+    };
     let builder = Rexie::builder(name).version(VERSION).add_object_store(ObjectStore::new(DOCUMENTS));
-    Table::ALL.into_iter().fold(builder, |builder, each| builder.add_object_store(table(each)))
+    Table::ALL.into_iter().fold(builder, |builder, table| builder.add_object_store(store(table)))
 }

@@ -7,8 +7,8 @@ pub trait Host {
     /// Held by the one syncer of this database among all contexts; released by its drop, or by the worker's death.
     type Lock;
 
-    /// Takes the lock if nobody holds it.
-    fn try_lock(&self) -> impl Future<Output = Option<Self::Lock>>;
+    /// Takes the lock if nobody holds it, or from whoever holds it if `steals`.
+    fn try_lock(&self, steals: bool) -> impl Future<Output = Option<Self::Lock>>;
 
     /// Arms the one-shot alarm for this moment, or clears it.
     fn arm_retry(&self, at: Option<UnixMillis>);

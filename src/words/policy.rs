@@ -38,6 +38,18 @@ pub const LONGEST_BACKOFF: Millis = Millis::from_secs(3600);
 pub const LONGEST_SERVER_WAIT: Millis = Millis::from_days(1);
 /// How long a server may take to hear of a sign-out.
 pub const GOODBYE_TIMEOUT: Millis = Millis::from_secs(5);
+/// Records by which a halved batch limit grows after an acknowledged request.
+pub const GROW_RECORDS: usize = 10;
+/// Bytes by which a halved batch limit grows after an acknowledged request.
+pub const GROW_BYTES: usize = 32 * 1024;
+/// Failures of one batch with a server's own fault (500 and the like) before it is split: two may be bad luck.
+pub const FAILURES_BEFORE_SPLIT: u32 = 3;
+/// Unproven condemnations in a row before the server itself is doubted.
+pub const MOST_SUSPECTS: usize = 10;
+/// Windows of the backlog that are probed before "the server refuses" is said.
+pub const PROBED_WINDOWS: usize = 10;
+/// A holder of the lock that made no progress for so long is overtaken: no request and no transaction takes longer.
+pub const STUCK_AFTER: Millis = Millis::from_secs(180);
 /// Most bytes of an answer that are read; a confirmation is a few hundred.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 

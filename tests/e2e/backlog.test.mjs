@@ -1,10 +1,12 @@
 // A real backlog: 8,651 visits, each with its aggregate, drained in one go through a referee that looks at every upload.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { workerMemory } from "./memory.mjs";
 import { Proxy } from "./proxy.mjs";
 import { CREDENTIALS, records, World } from "./support.mjs";
 
 const BACKLOG = 8_651;
+const FEW = 500;
 const IMPORTED_AT_ONCE = 1_000;
 const MAX_RECORDS = 100;
 const MAX_BYTES = 512 * 1024;
@@ -23,38 +25,59 @@ before(async () => {
 after(() => world.end());
 
 test(`${BACKLOG} visits and their aggregates drain in one go, oldest first, within the limits, each once`, async () => {
-  const expected = { pageVisits: [], tabAggregates: [] };
-  await popup.page.evaluate(() => chrome.alarms.clearAll());
-  for (let first = 1; first <= BACKLOG; first += IMPORTED_AT_ONCE) {
-    const { ndjson, ids } = records(first, Math.min(IMPORTED_AT_ONCE, BACKLOG - first + 1));
-    await popup.ask({ type: "import", records: ndjson });
-    expected.pageVisits.push(...ids.pageVisits);
-    expected.tabAggregates.push(...ids.tabAggregates);
-  }
-  const { pending } = await popup.ask({ type: "status" });
-  assert.deepEqual(pending, { pageVisits: BACKLOG, tabAggregates: BACKLOG });
-
-  const referee = new Referee(expected);
-  proxy.on("upload", (body, bytes) => referee.look(body, bytes));
-  const report = await popup.ask({ type: "syncNow" });
+  const few = await memoryDuringDrain(1, FEW);
+  const { ids, memory: many, report, referee } = await memoryDuringDrain(1 + FEW, BACKLOG);
 
   assert.deepEqual(referee.complaints, []);
   assert.equal(report.outcome, "complete");
-  assert.equal(report.attempted, 2 * BACKLOG);
-  assert.equal(report.created, 2 * BACKLOG);
+  assert.deepEqual([report.attempted, report.created], [2 * BACKLOG, 2 * BACKLOG]);
   const status = await popup.ask({ type: "status" });
   assert.deepEqual(status.pending, { pageVisits: 0, tabAggregates: 0 });
   assert.deepEqual(status.acknowledged, status.captured);
 
   const rows = await account.rows();
   for (const kind of ["pageVisits", "tabAggregates"]) {
-    assert.deepEqual(
-      rows[kind].map((row) => row.id).sort(),
-      expected[kind],
-      `the database holds the ${kind} once each`,
-    );
+    const held = rows[kind].map((row) => row.id).sort();
+    assert.deepEqual(held, [...few.ids[kind], ...ids[kind]], `the database holds the ${kind} once each`);
   }
+
+  assert.ok(
+    many.heapBytes <= few.memory.heapBytes * 1.3,
+    `${few.memory.heapBytes} -> ${many.heapBytes} bytes of heap`,
+  );
+  assert.ok(
+    many.wasmBytes <= few.memory.wasmBytes * 1.3,
+    `${few.memory.wasmBytes} -> ${many.wasmBytes} bytes of wasm`,
+  );
 });
+
+/** Imports `count` visits with their aggregates, drains them, and looks at the worker's memory near the end of that. */
+async function memoryDuringDrain(first, count) {
+  const ids = { pageVisits: [], tabAggregates: [] };
+  await popup.page.evaluate(() => chrome.alarms.clearAll());
+  for (let done = 0; done < count; done += IMPORTED_AT_ONCE) {
+    const part = records(first + done, Math.min(IMPORTED_AT_ONCE, count - done));
+    await popup.ask({ type: "import", records: part.ndjson });
+    ids.pageVisits.push(...part.ids.pageVisits);
+    ids.tabAggregates.push(...part.ids.tabAggregates);
+  }
+  const { pending } = await popup.ask({ type: "status" });
+  assert.deepEqual(pending, { pageVisits: count, tabAggregates: count });
+  // What the import has needed must not be counted.
+  await browser.stopWorker();
+
+  const referee = new Referee(ids);
+  const uploads = Math.ceil(count / MAX_RECORDS);
+  let passed = 0;
+  let memory;
+  proxy.onUpload = async (body, bytes) => {
+    referee.look(body, bytes);
+    passed += 1;
+    if (passed === uploads - 1) memory = await workerMemory(browser);
+  };
+  const report = await popup.ask({ type: "syncNow" });
+  return { ids, memory, report, referee };
+}
 
 /** Looks at each upload as it passes, and writes down what is against the rules. */
 class Referee {

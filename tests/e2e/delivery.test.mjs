@@ -1,7 +1,7 @@
 // Visits reach the database whatever the network and the backend do meanwhile.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { PAGES } from "../../scripts/lib/site.mjs";
+import { PAGES, UNTITLED } from "../../scripts/lib/site.mjs";
 import { CREDENTIALS, World } from "./support.mjs";
 
 let world, backend, account, site, browser, popup;
@@ -31,6 +31,17 @@ test("every page of a walk through a site arrives, with its title and its tab's 
   );
 });
 
+test("a page without a title arrives without one: what a browser shows instead is its address", async () => {
+  const page = await browser.context.newPage();
+  await page.goto(`${site}${UNTITLED}?utm_source=a%20letter`);
+  await page.close();
+  await popup.until(({ pending }) => pending.tabAggregates > 0);
+  await popup.ask({ type: "syncNow" });
+  const { pageVisits } = await drained(Object.keys(PAGES).length + 1);
+  const row = pageVisits.find(({ url }) => url.startsWith(site + UNTITLED));
+  assert.equal(row.title || null, null);
+});
+
 test("what is recorded offline is delivered when the network is back", async () => {
   // Offline no page can be loaded, but one that is there can navigate by itself.
   const page = await browser.context.newPage();
@@ -48,7 +59,7 @@ test("what is recorded offline is delivered when the network is back", async () 
 
   await browser.context.setOffline(false);
   await popup.ask({ type: "syncNow" });
-  const { pageVisits } = await drained(Object.keys(PAGES).length + 2);
+  const { pageVisits } = await drained(Object.keys(PAGES).length + 3);
   assert.ok(pageVisits.some((row) => row.url === `${site}/tides?offline`));
 });
 
@@ -65,7 +76,7 @@ test("a server that is killed and started again gets what was recorded meanwhile
   await backend.start();
   await browser.stopWorker();
   await popup.fireAlarm(nextAttemptAt);
-  const { pageVisits } = await drained(Object.keys(PAGES).length + 3);
+  const { pageVisits } = await drained(Object.keys(PAGES).length + 4);
   assert.equal(pageVisits.filter((row) => row.url === `${site}/charts`).length, 2);
 });
 

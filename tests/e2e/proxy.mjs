@@ -11,13 +11,16 @@ export const IN_MID_BODY = "in mid-body";
 export const BEFORE_THE_ANSWER = "after the commit, before the answer";
 
 /**
- * Emits "stopped" when an upload stands still at the point that `stopNextAt` chose, "signal" when somebody calls
- * `signalUrl`, and "upload" with its parsed body and size for each upload that goes through.
+ * Emits "stopped" when an upload stands still at the point that `stopNextAt` chose, and "signal" when somebody calls
+ * `signalUrl`.
  */
 export class Proxy extends EventEmitter {
   #stopAt = null;
   #server;
   #target;
+
+  /** Called with the parsed body and its size in bytes; the upload goes on to the backend when it is done. */
+  onUpload = async () => {};
 
   static async start(backend) {
     const proxy = new Proxy();
@@ -92,19 +95,17 @@ export class Proxy extends EventEmitter {
     request.on("error", () => {});
   }
 
-  #passWhole(request, onward) {
-    collect(request).then(
-      (body) => {
-        if (request.url === UPLOAD) this.#tell(request, body);
-        onward.end(body);
-      },
-      () => onward.destroy(),
-    );
-  }
-
-  #tell(request, body) {
-    const plain = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
-    this.emit("upload", JSON.parse(plain.toString()), plain.length);
+  async #passWhole(request, onward) {
+    try {
+      const body = await collect(request);
+      if (request.url === UPLOAD) {
+        const plain = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
+        await this.onUpload(JSON.parse(plain.toString()), plain.length);
+      }
+      onward.end(body);
+    } catch (error) {
+      onward.destroy(error);
+    }
   }
 }
 

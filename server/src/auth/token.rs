@@ -36,7 +36,7 @@ pub struct Claims {
     /// Id of this token.
     #[serde(rename = "jti")]
     pub token_id: String,
-    /// Refresh tokens that came before it in the session; for an access token, before the one it came with.
+    /// Counts the refresh tokens of a session from 1; an access token has the number of the one it came with.
     #[serde(rename = "gen")]
     pub generation: i64,
     /// Use.
@@ -88,6 +88,12 @@ impl TokenKey {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(payload));
         let signature = self.0.clone().chain_update(&signed).finalize().into_bytes();
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// A keyed digest, for what must be compared and not be readable (addresses, codes).
+    pub fn digest(&self, parts: &[&str]) -> String {
+        let mac = parts.iter().fold(self.0.clone(), |mac, part| mac.chain_update(part).chain_update([0]));
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
     }
 
     /// The claims of a token that this key signed, for this purpose, and that is still good; otherwise none.

@@ -1,4 +1,4 @@
-//! Accounts and sessions.
+//! Accounts: making, proving, seeing, and changing them.
 
 use axum::{
     Json, Router,
@@ -8,24 +8,29 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::forms;
 use crate::{
     app::App,
-    auth::{
-        Caller, password,
-        token::{Claims, Purpose},
-    },
+    auth::{AddressDigest, Caller, password},
     error::ApiError,
+    mail::Mailer,
     policy,
     store::NewAccount,
     time::UnixMillis,
     wire::Form,
 };
 
-pub(super) fn router() -> Router<App> {
+/// Routes for whoever comes along.
+pub(super) fn open_router() -> Router<App> {
     Router::new()
         .route("/auth/create-account", post(create_account))
-        .route("/auth/login", post(login))
-        .route("/users/me", get(me))
+        .route("/verify-email", post(verify_email))
+        .route("/resend-verification", post(resend_verification))
+}
+
+/// Routes for users.
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/users/me", get(me)).route("/auth/change-password", post(change_password))
 }
 
 #[derive(Deserialize)]
@@ -36,59 +41,115 @@ struct SignUp {
     last_name: Option<String>,
 }
 
-/// Makes an account that can log in at once. The answer is the same if the address has one already: whoever asks
-/// doesn't learn who has an account here.
-async fn create_account(State(app): State<App>, form: Form<SignUp>) -> Result<Json<Value>, ApiError> {
-    let Form(form) = form;
-    let email = email(form.email)?;
-    let password = new_password("password", form.password)?;
+/// Makes an account that can log in at once; where the server sends mail, as soon as the address is proved.
+///
+/// The answer is the same if the address has an account already: whoever asks doesn't learn who has one here.
+async fn create_account(
+    State(app): State<App>,
+    address: AddressDigest,
+    Form(form): Form<SignUp>,
+) -> Result<Json<Value>, ApiError> {
+    let email = forms::email(form.email)?;
     let new = NewAccount {
-        password_hash: password::hash(&app.password_slots, password).await?,
-        first_name: name("first_name", form.first_name)?,
-        last_name: name("last_name", form.last_name)?,
+        first_name: forms::name("first_name", form.first_name)?,
+        last_name: forms::name("last_name", form.last_name)?,
+        password_hash: password::hash(&app.password_slots, forms::new_password("password", form.password)?)
+            .await?,
         email,
     };
-    app.store.create_account(&new, UnixMillis::now()).await?;
-    Ok(Json(json!({
-        "success": true,
-        "message": "If this address had no account, it has one now. Please log in.",
-        "data": { "user": { "email": new.email } },
-    })))
+    let now = UnixMillis::now();
+    let message = match &app.mailer {
+        None => {
+            app.store.create_account(&new, &address, now).await?;
+            "If this address had no account, it has one now. Please log in."
+        }
+        Some(mailer) => {
+            limit_messages(&app, &new.email, now).await?;
+            if app.store.account_by_email(&new.email).await?.is_some() {
+                mailer.send(&new.email, "You have an account already", HAS_ACCOUNT);
+            } else {
+                let code = new_code()?;
+                app.store.await_proof(&new, &code_digest(&app, &new.email, &code), now).await?;
+                send_code(mailer, &new.email, &code);
+            }
+            "Please enter the code that we have sent to this address."
+        }
+    };
+    Ok(Json(json!({ "success": true, "message": message, "data": { "user": { "email": new.email } } })))
+}
+
+const HAS_ACCOUNT: &str = "Somebody, probably you, wanted to sign up with this address.\r\n\
+    It has an account already: please log in.";
+
+#[derive(Deserialize)]
+struct Proof {
+    email: Option<String>,
+    code: Option<String>,
+}
+
+/// Makes the account of a sign-up whose code has arrived.
+async fn verify_email(
+    State(app): State<App>,
+    address: AddressDigest,
+    Form(form): Form<Proof>,
+) -> Result<Json<Value>, ApiError> {
+    let email = forms::email(form.email)?;
+    let code = form.code.ok_or(ApiError::InvalidField { field: "code", message: "is missing" })?;
+    let now = UnixMillis::now();
+    let subject = app.tokens.digest(&["verify", &email]);
+    let usage = app.store.count_request(&subject, policy::VERIFY_ATTEMPTS, now).await?;
+    if usage.is_exceeded() {
+        return Err(ApiError::RateLimited { usage, now });
+    }
+    if !app.store.prove_address(&email, &code_digest(&app, &email, code.trim()), &address, now).await? {
+        return Err(ApiError::InvalidField { field: "code", message: "is wrong or has expired" });
+    }
+    Ok(Json(json!({ "success": true, "message": "The address is verified. Please log in." })))
 }
 
 #[derive(Deserialize)]
-struct Credentials {
+struct Address {
     email: Option<String>,
-    password: Option<String>,
 }
 
-async fn login(State(app): State<App>, form: Form<Credentials>) -> Result<Json<Value>, ApiError> {
-    let Form(form) = form;
-    let email = email(form.email)?;
-    let given = form.password.ok_or(ApiError::InvalidField { field: "password", message: "is missing" })?;
-    let account = app.store.account_by_email(&email).await?;
-    let hash = account.as_ref().map(|account| account.password_hash.clone());
-    let matches = password::verify(&app.password_slots, given, hash).await?;
-    let account = account.filter(|_| matches).ok_or(ApiError::BadCredentials)?;
-
+/// Sends another code. The answer is the same if nobody waits for one.
+async fn resend_verification(
+    State(app): State<App>,
+    Form(form): Form<Address>,
+) -> Result<Json<Value>, ApiError> {
+    let email = forms::email(form.email)?;
     let now = UnixMillis::now();
-    let session_id = uuid::Uuid::now_v7().to_string();
-    app.store.open_session(account.id, &session_id, now, now.plus_seconds(policy::SESSION_SECONDS)).await?;
-    let token = |purpose| {
-        app.tokens.sign(&Claims::new(account.id, &session_id, 1, purpose, now)).map_err(ApiError::internal)
-    };
-    Ok(Json(json!({
-        "statusCode": 200,
-        "success": true,
-        "message": "Login successful",
-        "error": false,
-        "data": {
-            "AccessToken": token(Purpose::Access)?,
-            "RefreshToken": token(Purpose::Refresh)?,
-            "ExpiresIn": policy::ACCESS_TOKEN_SECONDS,
-            "TokenType": "Bearer",
-        },
-    })))
+    if let Some(mailer) = &app.mailer {
+        limit_messages(&app, &email, now).await?;
+        let code = new_code()?;
+        if app.store.renew_code(&email, &code_digest(&app, &email, &code), now).await? {
+            send_code(mailer, &email, &code);
+        }
+    }
+    Ok(Json(
+        json!({ "success": true, "message": "If a sign-up waits for a code, we have sent another one." }),
+    ))
+}
+
+async fn limit_messages(app: &App, email: &str, now: UnixMillis) -> Result<(), ApiError> {
+    let subject = app.tokens.digest(&["message", email]);
+    let usage = app.store.count_request(&subject, policy::MESSAGES_TO_ADDRESS, now).await?;
+    if usage.is_exceeded() { Err(ApiError::RateLimited { usage, now }) } else { Ok(()) }
+}
+
+fn send_code(mailer: &Mailer, email: &str, code: &str) {
+    mailer.send(email, "Your code", &format!("Your code is {code}. It is good for an hour."));
+}
+
+fn code_digest(app: &App, email: &str, code: &str) -> String {
+    app.tokens.digest(&["code", email, code])
+}
+
+/// Six random digits.
+fn new_code() -> Result<String, ApiError> {
+    let mut random = [0u8; 8];
+    getrandom::fill(&mut random).map_err(ApiError::internal)?;
+    Ok(format!("{:06}", u64::from_be_bytes(random) % 1_000_000))
 }
 
 async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Value>, ApiError> {
@@ -101,40 +162,36 @@ async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Value>, ApiEr
             "first_name": account.first_name,
             "last_name": account.last_name,
             "isVerified": account.verified_at.is_some(),
+            "created_at": account.created_at.to_iso(),
         } },
     })))
 }
 
-/// An address in lower case. Whether it exists is for a message to find out, not for a pattern.
-fn email(given: Option<String>) -> Result<String, ApiError> {
-    let refuse = |message| ApiError::InvalidField { field: "email", message };
-    let email = given.ok_or(refuse("is missing"))?.trim().to_lowercase();
-    let plausible = email.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
-    if !plausible || email.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(refuse("isn't an e-mail address"));
-    }
-    if email.chars().count() > policy::MAX_EMAIL_CHARS { Err(refuse("is too long")) } else { Ok(email) }
+#[derive(Deserialize)]
+struct PasswordChange {
+    current_password: Option<String>,
+    new_password: Option<String>,
 }
 
-fn new_password(field: &'static str, given: Option<String>) -> Result<String, ApiError> {
-    let refuse = |message| ApiError::InvalidField { field, message };
-    let password = given.ok_or(refuse("is missing"))?;
-    if password.chars().count() < policy::MIN_PASSWORD_CHARS {
-        return Err(refuse("must have at least 8 characters"));
+/// Sets a new password, and signs out everywhere else.
+async fn change_password(
+    State(app): State<App>,
+    caller: Caller,
+    address: AddressDigest,
+    Form(form): Form<PasswordChange>,
+) -> Result<Json<Value>, ApiError> {
+    let current = forms::password("current_password", form.current_password)?;
+    let new = forms::new_password("new_password", form.new_password)?;
+    let now = UnixMillis::now();
+    let account = app.store.account_by_id(caller.user_id).await?.ok_or(ApiError::Unauthorized)?;
+    let attempts = app.password_attempts(&account.email);
+    attempts.count(now).await?;
+    if !password::verify(&app.password_slots, current, Some(account.password_hash)).await? {
+        app.store.login_failed(caller.user_id, &address, now).await?;
+        return Err(ApiError::InvalidField { field: "current_password", message: "is wrong" });
     }
-    if password.len() > policy::MAX_PASSWORD_BYTES {
-        Err(refuse("may have at most 72 bytes"))
-    } else {
-        Ok(password)
-    }
-}
-
-fn name(field: &'static str, given: Option<String>) -> Result<Option<String>, ApiError> {
-    match given {
-        Some(name) if name.contains('\0') => Err(ApiError::InvalidField { field, message: "contains a NUL" }),
-        Some(name) if name.chars().count() > policy::MAX_NAME_CHARS => {
-            Err(ApiError::InvalidField { field, message: "is too long" })
-        }
-        given => Ok(given),
-    }
+    attempts.forget().await?;
+    let hash = password::hash(&app.password_slots, new).await?;
+    app.store.change_password(caller.user_id, &caller.session_id, &hash, &address, now).await?;
+    Ok(Json(json!({ "success": true, "message": "The password is changed; other sessions are ended." })))
 }

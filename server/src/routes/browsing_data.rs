@@ -9,7 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    app::App, auth::Caller, erasure::Erasure, error::ApiError, policy, time::UnixMillis, validation,
+    app::App,
+    auth::{AddressDigest, Caller},
+    erasure::Erasure,
+    error::ApiError,
+    policy,
+    time::UnixMillis,
+    validation,
     wire::Form,
 };
 
@@ -38,6 +44,7 @@ async fn browsing_data(
     let offset =
         page.checked_sub(1).filter(|before| *before >= 0).and_then(|before| before.checked_mul(per_page));
     let offset = offset.ok_or(ApiError::InvalidField { field: "page", message: "must be 1 or more" })?;
+    app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
     let page_visits = app.store.page_visits(caller.user_id, per_page, offset).await?;
     let tab_aggregates = app.store.tab_aggregates(caller.user_id, per_page, offset).await?;
     let full = i64::try_from(page_visits.len().max(tab_aggregates.len())).unwrap_or(i64::MAX) == per_page;
@@ -65,12 +72,12 @@ struct EraseForm {
 async fn erase(
     State(app): State<App>,
     caller: Caller,
-    form: Form<EraseForm>,
+    address: AddressDigest,
+    Form(form): Form<EraseForm>,
 ) -> Result<Json<Value>, ApiError> {
-    let Form(form) = form;
     let now = UnixMillis::now();
     let erasure = erasure(&form, now)?;
-    let erased = app.store.erase(caller.user_id, &erasure, now).await?;
+    let erased = app.store.erase(caller.user_id, &erasure, &address, now).await?;
     Ok(Json(json!({
         "success": true,
         "message": "Erased",

@@ -21,10 +21,15 @@ use crate::{
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// Routes for whoever comes along.
+pub(super) fn open_router() -> Router<App> {
+    Router::new().route("/data/sync/capabilities", get(capabilities))
+}
+
+/// Routes for users.
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/data/sync", post(sync))
-        .route("/data/sync/capabilities", get(capabilities))
         .route("/data/sync/known", post(known))
         .route("/data/sync/status", get(status))
 }
@@ -34,11 +39,11 @@ async fn sync(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
-    RecordBody(body): RecordBody,
+    body: RecordBody,
 ) -> Result<Json<Value>, ApiError> {
     let key = idempotency_key(&headers)?;
     let (checked, key) = tokio::task::spawn_blocking(move || {
-        (validation::check_batch(&body), key.map(|key| Idempotency::new(key, &body)))
+        (validation::check_batch(&body.text), key.map(|key| Idempotency::new(key, &body.text)))
     })
     .await
     .map_err(ApiError::internal)?;
@@ -51,11 +56,13 @@ async fn sync(
         }
         Err(BatchError::Refused { failed, sent, client }) => {
             let entry = SyncLogEntry::refused(sent, failed.len(), client);
+            app.metrics.batch_refused(failed.len());
             app.store.log_refused(caller.user_id, &entry, now).await?;
             return Err(ApiError::RecordsRefused(failed));
         }
     };
     let counts = app.store.save_batch(caller.user_id, &batch, key.as_ref(), now).await?;
+    app.metrics.batch_saved(&counts);
     Ok(Json(json!({ "success": true, "message": "Data synced successfully", "data": counts })))
 }
 
@@ -87,16 +94,13 @@ async fn capabilities() -> Json<Value> {
 }
 
 /// Preflight: which of these records are held, and at which revision.
-async fn known(
-    State(app): State<App>,
-    caller: Caller,
-    RecordBody(body): RecordBody,
-) -> Result<Json<Value>, ApiError> {
-    let question = validation::check_known(&body).map_err(|error| match error {
+async fn known(State(app): State<App>, caller: Caller, body: RecordBody) -> Result<Json<Value>, ApiError> {
+    let question = validation::check_known(&body.text).map_err(|error| match error {
         BatchError::NotABatch(message) => ApiError::BadRequest(message),
         BatchError::TooManyRecords(got) => ApiError::BatchTooLarge { got, limit: policy::MAX_KNOWN_IDS },
         BatchError::Refused { failed, .. } => ApiError::RecordsRefused(failed),
     })?;
+    app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
     let known = app.store.known(caller.user_id, &question.page_visits, &question.tab_aggregates).await?;
     Ok(Json(json!({
         "success": true,
@@ -110,6 +114,7 @@ async fn known(
 
 /// The last syncs, what is held, and how good the data was.
 async fn status(State(app): State<App>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
     let status = app.store.sync_status(caller.user_id).await?;
     let recent: Vec<Value> = status
         .recent

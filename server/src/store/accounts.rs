@@ -56,28 +56,6 @@ pub struct NewAccount {
 }
 
 impl Store {
-    /// Makes an account that can log in at once. False if the address has one already, which stays as it is.
-    pub async fn create_account(&self, new: &NewAccount, now: UnixMillis) -> Result<bool, StoreError> {
-        let mut write = self.begin_write().await?;
-        let created = sqlx::query(
-            "insert into users \
-                 (id, email, password_hash, first_name, last_name, verified_at_ms, created_at_ms, last_write_at_ms) \
-             values ($1, $2, $3, $4, $5, $6, $6, $6) \
-             on conflict (email) do nothing",
-        )
-        .bind(random_user_id()?)
-        .bind(&new.email)
-        .bind(&new.password_hash)
-        .bind(new.first_name.clone())
-        .bind(new.last_name.clone())
-        .bind(now.0)
-        .execute(&mut *write.transaction)
-        .await?
-        .rows_affected();
-        write.commit().await?;
-        Ok(created == 1)
-    }
-
     /// The account with this address (in lower case).
     pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>, StoreError> {
         Ok(sqlx::query_as(COLUMNS_BY_EMAIL).bind(email).fetch_optional(&self.pool).await?)
@@ -87,11 +65,4 @@ impl Store {
     pub async fn account_by_id(&self, user_id: i64) -> Result<Option<Account>, StoreError> {
         Ok(sqlx::query_as(COLUMNS_BY_ID).bind(user_id).fetch_optional(&self.pool).await?)
     }
-}
-
-/// 53 random bits: exact in JavaScript, short in an index, and without a counter that replicas would share.
-fn random_user_id() -> Result<i64, StoreError> {
-    let mut random = [0u8; 8];
-    getrandom::fill(&mut random)?;
-    Ok(i64::from_be_bytes(random) & ((1 << 53) - 1))
 }

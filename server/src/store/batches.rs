@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
 
 use super::{Store, StoreError, Write, idempotency::Idempotency, sync_log::SyncLogEntry};
-use crate::{policy, time::UnixMillis, validation::Batch};
+use crate::{auth::rate_limit::Usage, policy, time::UnixMillis, validation::Batch};
 
 /// What became of a batch that was saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,15 +127,20 @@ impl Store {
 }
 
 impl Write {
-    /// Locks the user's row, so that writes of one user happen one after the other on every database. Tells
-    /// whether the user has erased anything.
+    /// Locks the user's row, so that writes of one user happen one after the other on every database, and counts
+    /// the request. Tells whether the user has erased anything.
     pub(super) async fn take_turn(&mut self, user_id: i64, now: UnixMillis) -> Result<bool, StoreError> {
-        let has_erasures: Option<i64> =
-            sqlx::query_scalar("update users set last_write_at_ms = $2 where id = $1 returning has_erasures")
-                .bind(user_id)
-                .bind(now.0)
-                .fetch_optional(&mut *self.transaction)
-                .await?;
+        let has_erasures: Option<i64> = sqlx::query_scalar(
+            "update users set last_write_at_ms = $2, \
+                 window_requests = case when window_start_ms = $3 then window_requests + 1 else 1 end, \
+                 window_start_ms = $3 \
+             where id = $1 returning has_erasures",
+        )
+        .bind(user_id)
+        .bind(now.0)
+        .bind(Usage::window_start(self.user_limit, now).0)
+        .fetch_optional(&mut *self.transaction)
+        .await?;
         has_erasures.map(|flag| flag != 0).ok_or(StoreError::AccountGone)
     }
 

@@ -5,8 +5,9 @@ use std::{collections::HashSet, sync::Arc};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 
-use super::{Store, StoreError, Write};
+use super::{AuditAction, Store, StoreError, Write};
 use crate::{
+    auth::AddressDigest,
     erasure::{Erasure, redact_aggregate_texts, redact_visit_texts},
     policy,
     time::UnixMillis,
@@ -81,6 +82,7 @@ impl Store {
         &self,
         user_id: i64,
         erasure: &Erasure,
+        address: &AddressDigest,
         now: UnixMillis,
     ) -> Result<Erased, StoreError> {
         let mut write = self.begin_write().await?;
@@ -91,6 +93,7 @@ impl Store {
             self.redact_visits(&mut write, user_id, erasure, site).await?;
             self.redact_aggregates(&mut write, user_id, erasure, site).await?;
         }
+        write.audit(user_id, AuditAction::Erased, address, now).await?;
         write.commit().await?;
         Ok(erased)
     }

@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "accounts", include_str!("../../migrations/0001_accounts.sql")),
     (2, "records", include_str!("../../migrations/0002_records.sql")),
     (3, "sync", include_str!("../../migrations/0003_sync.sql")),
+    (4, "protection", include_str!("../../migrations/0004_protection.sql")),
 ];
 
 pub(super) fn migrator() -> Migrator {

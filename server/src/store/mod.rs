@@ -3,6 +3,7 @@
 //! Both speak the same SQL here; the few places that differ go through [`Dialect`].
 
 mod accounts;
+mod audit;
 mod batches;
 mod browsing_data;
 mod dialect;
@@ -10,8 +11,10 @@ mod erasures;
 mod idempotency;
 mod known;
 mod migrations;
+mod rate_limits;
 mod record_tables;
 mod sessions;
+mod sign_ups;
 mod sync_log;
 
 use std::{str::FromStr, sync::Arc, time::Duration};
@@ -22,9 +25,10 @@ use sqlx::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::policy;
+use crate::policy::{self, RateLimit};
 
 pub use accounts::{Account, NewAccount};
+pub use audit::AuditAction;
 pub use batches::SyncCounts;
 pub use browsing_data::{StoredPageVisit, StoredTabAggregate};
 pub use dialect::Dialect;
@@ -90,11 +94,22 @@ pub struct Store {
     /// SQLite has one writer. Waiting for it here is fair and in order; its busy handler is neither.
     writer: Option<Arc<Semaphore>>,
     statements: Arc<RecordStatements>,
+    user_limit: RateLimit,
 }
 
 impl Store {
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Connections that are open, and those of them that nobody uses.
+    pub fn connections(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
     /// Connects, creates the SQLite file if it is missing, and brings the schema up to date.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
+    pub async fn open(url: &str, user_limit: RateLimit) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of_url(url)?;
         let options = AnyConnectOptions::from_str(&dialect.connect_url(url))?.disable_statement_logging();
@@ -120,6 +135,7 @@ impl Store {
             dialect,
             writer: (dialect == Dialect::Sqlite).then(|| Arc::new(Semaphore::new(1))),
             statements: Arc::new(RecordStatements::new(dialect)),
+            user_limit,
         })
     }
 
@@ -159,13 +175,14 @@ impl Store {
             None => None,
         };
         let transaction = self.pool.begin_with(self.dialect.begin_write()).await?;
-        Ok(Write { transaction, _turn: turn })
+        Ok(Write { transaction, user_limit: self.user_limit, _turn: turn })
     }
 }
 
 /// A transaction that may write. Dropped without a commit, it leaves nothing behind.
 struct Write {
     transaction: Transaction<'static, Any>,
+    user_limit: RateLimit,
     _turn: Option<OwnedSemaphorePermit>,
 }
 

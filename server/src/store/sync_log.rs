@@ -99,6 +99,7 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let mut write = self.begin_write().await?;
+        write.take_turn(user_id, now).await?;
         write.log_sync(user_id, entry, now).await?;
         write.commit().await
     }

@@ -1,25 +1,81 @@
-//! Bodies: content type, encoding, length.
+//! Bodies: content type, encoding, length, and the memory that all of them may take together.
 
-use std::io::Read;
+use std::{io::Read, sync::Arc, time::Duration};
 
 use axum::{
-    RequestExt,
-    body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
+    body::{Body, Bytes},
+    extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
 use flate2::read::MultiGzDecoder;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
-use crate::{error::ApiError, policy};
+use crate::{app::App, error::ApiError, policy};
 
-/// The body of a request that carries records: JSON text, unpacked, at most [`policy::MAX_BODY_BYTES`].
-pub struct RecordBody(pub Bytes);
+const KIB: usize = 1024;
 
-impl<S: Send + Sync> FromRequest<S> for RecordBody {
+/// Bounds what bodies take of the memory, however many requests there are at a time.
+#[derive(Clone)]
+pub struct BodyBudget {
+    kibibytes: Arc<Semaphore>,
+    inflations: Arc<Semaphore>,
+}
+
+impl BodyBudget {
+    /// The budget of one server.
+    pub fn new() -> Self {
+        Self {
+            kibibytes: Arc::new(Semaphore::new(policy::MAX_BODY_BYTES_IN_FLIGHT / KIB)),
+            inflations: Arc::new(Semaphore::new(policy::MAX_PARALLEL_INFLATIONS)),
+        }
+    }
+
+    /// Room for a body, announced or as long as may be.
+    async fn reserve(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, ApiError> {
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.parse::<usize>().ok());
+        let bytes = announced.unwrap_or(policy::MAX_BODY_BYTES);
+        if bytes > policy::MAX_BODY_BYTES {
+            return Err(ApiError::BodyTooLarge { limit_bytes: policy::MAX_BODY_BYTES });
+        }
+        acquire(&self.kibibytes, bytes / KIB + 1).await
+    }
+}
+
+impl Default for BodyBudget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>, permits: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+    let permits = u32::try_from(permits).map_err(ApiError::internal)?;
+    let wait = Duration::from_secs(policy::BODY_WAIT_SECONDS);
+    match timeout(wait, Arc::clone(semaphore).acquire_many_owned(permits)).await {
+        Ok(permit) => permit.map_err(ApiError::internal),
+        Err(_) => Err(ApiError::Busy),
+    }
+}
+
+/// The body of a request that carries records: JSON text, unpacked, at most [`policy::MAX_BODY_BYTES`]. Keeps its
+/// share of the memory budget until it is dropped.
+pub struct RecordBody {
+    /// The text.
+    pub text: Bytes,
+    _shares: [Option<OwnedSemaphorePermit>; 2],
+}
+
+impl FromRequest<App> for RecordBody {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         require_json(request.headers())?;
         let packed = match request.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
             None | Some(b"identity") => false,
@@ -28,8 +84,16 @@ impl<S: Send + Sync> FromRequest<S> for RecordBody {
                 return Err(ApiError::UnsupportedMediaType("The only content encoding read here is gzip."));
             }
         };
-        let body = read(request).await?;
-        Ok(Self(if packed { inflate(&body, policy::MAX_BODY_BYTES)?.into() } else { body }))
+        let share = app.body_budget.reserve(request.headers()).await?;
+        let body = read(request.into_body(), policy::MAX_BODY_BYTES).await?;
+        if !packed {
+            return Ok(Self { text: body, _shares: [Some(share), None] });
+        }
+        let inflation = acquire(&app.body_budget.inflations, 1).await?;
+        let text = tokio::task::spawn_blocking(move || inflate(&body, policy::MAX_BODY_BYTES))
+            .await
+            .map_err(ApiError::internal)??;
+        Ok(Self { text: text.into(), _shares: [Some(share), Some(inflation)] })
     }
 }
 
@@ -41,10 +105,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         require_json(request.headers())?;
-        let body = read(request).await?;
-        if body.len() > policy::MAX_SMALL_BODY_BYTES {
-            return Err(ApiError::BodyTooLarge);
-        }
+        let body = read(request.into_body(), policy::MAX_SMALL_BODY_BYTES).await?;
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|_| ApiError::BadRequest("The body must be a JSON object with the fields of this form."))
@@ -63,15 +124,14 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-/// Reads the body up to the limit that the router has set.
-async fn read(request: Request) -> Result<Bytes, ApiError> {
-    request.extract::<Bytes, _>().await.map_err(|rejection: BytesRejection| {
-        if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-            ApiError::BodyTooLarge
-        } else {
-            ApiError::BadRequest("The body didn't arrive whole.")
-        }
-    })
+/// Reads the body, in bounds of length and time.
+async fn read(body: Body, limit_bytes: usize) -> Result<Bytes, ApiError> {
+    let whole = timeout(Duration::from_secs(policy::BODY_SECONDS), Limited::new(body, limit_bytes).collect());
+    match whole.await.map_err(|_| ApiError::RequestTimeout)? {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge { limit_bytes }),
+        Err(_) => Err(ApiError::BadRequest("The body didn't arrive whole.")),
+    }
 }
 
 /// Unpacks gzip, and stops as soon as more than `limit_bytes` come out.
@@ -82,7 +142,7 @@ fn inflate(packed: &[u8], limit_bytes: usize) -> Result<Vec<u8>, ApiError> {
         .take(more_than_allowed)
         .read_to_end(&mut unpacked)
         .map_err(|_| ApiError::BadRequest("The body isn't valid gzip."))?;
-    if unpacked.len() > limit_bytes { Err(ApiError::BodyTooLarge) } else { Ok(unpacked) }
+    if unpacked.len() > limit_bytes { Err(ApiError::BodyTooLarge { limit_bytes }) } else { Ok(unpacked) }
 }
 
 #[cfg(test)]
@@ -106,7 +166,7 @@ mod tests {
 
     #[test]
     fn one_byte_above_the_limit_is_refused() {
-        assert!(matches!(inflate(&gzip(b"0123456789"), 9), Err(ApiError::BodyTooLarge)));
+        assert!(matches!(inflate(&gzip(b"0123456789"), 9), Err(ApiError::BodyTooLarge { limit_bytes: 9 })));
     }
 
     #[test]

@@ -182,12 +182,8 @@ async fn parallel_batches_with_the_same_records_store_each_once(app: TestApp) {
 
 async fn two_replicas_share_one_database(app: TestApp) {
     let user = app.user("a@example.com").await;
-    let replica = app.replica().await;
-    let elsewhere = crate::helpers::User {
-        app: &replica,
-        token: user.token.clone(),
-        refresh_token: user.refresh_token.clone(),
-    };
+    let replica = app.replica(&[]).await;
+    let elsewhere = user.at(&replica);
     assert_eq!(user.sync(&[visit("1")], &[]).await.count("created"), 1);
     assert_eq!(elsewhere.sync(&[visit("1"), visit("2")], &[]).await.count("created"), 1);
     assert_eq!(app.stored().await, (2, 0));

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use clap::Parser;
 use heyho_server::{app::Server, config::Config};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -93,14 +94,26 @@ impl TestApp {
         Some(Self::start(url.to_string(), None).await)
     }
 
+    /// On a database that is there already.
+    pub async fn on_database(database_url: String) -> Self {
+        Self::start(database_url, None).await
+    }
+
     async fn start(database_url: String, folder: Option<PathBuf>) -> Self {
-        let address = start_replica(&database_url).await;
+        let address = start_server(&database_url, &[]).await;
         Self { address, client: Client::new(), database_url, folder }
     }
 
     /// Another server process' worth of state on the same database.
-    pub async fn replica(&self) -> Self {
-        Self::start(self.database_url.clone(), None).await
+    pub async fn replica(&self, flags: &[&str]) -> Self {
+        let address = start_server(&self.database_url, flags).await;
+        Self { address, client: Client::new(), database_url: self.database_url.clone(), folder: None }
+    }
+
+    /// A file name of this test's own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        let folder = self.folder.clone().unwrap_or_else(std::env::temp_dir);
+        folder.join(format!("{}-{name}", Uuid::now_v7()))
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -118,9 +131,7 @@ impl TestApp {
         assert_eq!(created.status, 200, "{}", created.body);
         let login = self.post("/auth/login", &credentials).await;
         assert_eq!(login.status, 200, "{}", login.body);
-        let token = login.body["data"]["AccessToken"].as_str().unwrap().to_owned();
-        let refresh_token = login.body["data"]["RefreshToken"].as_str().unwrap().to_owned();
-        User { app: self, token, refresh_token }
+        User { app: self, token: String::new(), refresh_token: String::new() }.with_tokens(&login)
     }
 
     /// One number out of the database itself.
@@ -155,12 +166,9 @@ impl Drop for TestApp {
     }
 }
 
-async fn start_replica(database_url: &str) -> SocketAddr {
-    let config = Config {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        database: database_url.to_owned(),
-        jwt_secret: None,
-    };
+async fn start_server(database_url: &str, flags: &[&str]) -> SocketAddr {
+    let needed = ["heyho-server", "--listen", "127.0.0.1:0", "--database", database_url];
+    let config = Config::parse_from(needed.iter().chain(flags));
     let server = Server::bind(&config).await.unwrap();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.run(std::future::pending()));
@@ -174,7 +182,24 @@ pub struct User<'a> {
     pub refresh_token: String,
 }
 
-impl User<'_> {
+impl<'a> User<'a> {
+    /// The same person at another server.
+    pub fn at<'b>(&self, app: &'b TestApp) -> User<'b> {
+        User { app, token: self.token.clone(), refresh_token: self.refresh_token.clone() }
+    }
+
+    /// The same person with the tokens of this answer.
+    pub fn with_tokens(&self, answer: &Answer) -> User<'a> {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let token = |name: &str| answer.body["data"][name].as_str().unwrap().to_owned();
+        User { app: self.app, token: token("AccessToken"), refresh_token: token("RefreshToken") }
+    }
+
+    /// Trades the refresh token.
+    pub async fn refresh(&self) -> Answer {
+        self.app.post("/auth/refresh", &json!({ "refresh_token": self.refresh_token })).await
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.app.request(method, path).bearer_auth(&self.token)
     }

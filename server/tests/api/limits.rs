@@ -12,6 +12,8 @@ on_every_database! {
     bodies_that_are_no_batch_are_bad_requests,
     too_many_records_are_refused_with_the_limit,
     a_long_body_is_refused_packed_or_not,
+    whoever_is_refused_in_mid_sending_reads_why,
+    a_form_is_short,
     a_packed_body_is_read,
     other_types_and_encodings_are_refused,
     characters_that_no_database_takes_are_blamed_on_their_record,
@@ -116,4 +118,17 @@ async fn text_at_its_limit_is_stored(app: TestApp) {
     let full =
         with(visit(&id), json!({ "url": url, "title": widest.repeat(500), "source_page_visit_id": id }));
     assert_eq!(user.sync(&[full], &[crate::helpers::aggregate(&id, &id)]).await.count("created"), 2);
+}
+
+async fn whoever_is_refused_in_mid_sending_reads_why(app: TestApp) {
+    let long = vec![b' '; 8 * 1024 * 1024];
+    for _ in 0..5 {
+        let request = app.request(Method::POST, "/data/sync").header("content-type", "application/json");
+        assert_eq!(Answer::of(request.body(long.clone())).await.status, 401);
+    }
+}
+
+async fn a_form_is_short(app: TestApp) {
+    let long = json!({ "email": "x".repeat(16 * 1024), "password": "correct horse" });
+    assert_eq!(app.post("/auth/login", &long).await.status, 413);
 }

@@ -15,4 +15,7 @@ mod helpers;
 mod idempotency;
 mod limits;
 mod preflight;
+mod rate_limits;
 mod server;
+mod sessions;
+mod sign_ups;

@@ -45,6 +45,10 @@ impl Content {
                 let row = |key| rows(table).and_then(|rows| rows.get(&key)).cloned();
                 Answer::Rows(keys(table, id).into_iter().filter_map(row).collect())
             }
+            Query::Referring { table, id } => {
+                let all = rows(table).into_iter().flat_map(BTreeMap::values);
+                Answer::Rows(all.filter(|row| row.head.refers_to.as_ref() == Some(id)).cloned().collect())
+            }
             Query::KeysOf { table, id } => Answer::Keys(keys(table, id)),
         }
     }

@@ -22,12 +22,21 @@ pub enum Table {
     Quarantine,
     /// Records set aside because of their age.
     Archive,
+    /// What was given up by the user's will: ids without bodies, so that a late aggregate follows its visit.
+    Discarded,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 4] =
-        [Self::Outbox(Kind::PageVisit), Self::Outbox(Kind::TabAggregate), Self::Quarantine, Self::Archive];
+    pub const ALL: [Self; 5] = [
+        Self::Outbox(Kind::PageVisit),
+        Self::Outbox(Kind::TabAggregate),
+        Self::Quarantine,
+        Self::Archive,
+        Self::Discarded,
+    ];
+    /// The tables of what left the outbox without an acknowledgement.
+    pub const ASIDE: [Self; 3] = [Self::Quarantine, Self::Archive, Self::Discarded];
 }
 
 /// A named document: one JSON text.
@@ -99,6 +108,13 @@ pub enum Query {
         /// The table.
         table: Table,
         /// The record's id.
+        id: String,
+    },
+    /// Every row of one of [`Table::ASIDE`] that refers to a record; answered by [`Answer::Rows`].
+    Referring {
+        /// The table.
+        table: Table,
+        /// The id of the record that is referred to.
         id: String,
     },
     /// The keys of every revision of a record that the table holds; answered by [`Answer::Keys`].

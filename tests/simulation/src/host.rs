@@ -11,7 +11,8 @@ use crate::world::World;
 /// What outlives a worker: the browser.
 #[derive(Debug, Default)]
 pub struct Browser {
-    locked: Rc<Cell<bool>>,
+    holder: Cell<Option<u64>>,
+    locks: Cell<u64>,
     pub alarm: Cell<Option<UnixMillis>>,
     /// Every arming, for a referee.
     pub armed: RefCell<Vec<Option<UnixMillis>>>,
@@ -24,21 +25,32 @@ pub struct SimulatedHost {
 }
 
 #[derive(Debug)]
-pub struct HeldLock(Rc<Cell<bool>>);
+pub struct HeldLock {
+    browser: Rc<Browser>,
+    mine: u64,
+}
 
 impl Drop for HeldLock {
     fn drop(&mut self) {
-        self.0.set(false);
+        if self.browser.holder.get() == Some(self.mine) {
+            self.browser.holder.set(None);
+        }
     }
 }
 
 impl Host for SimulatedHost {
     type Lock = HeldLock;
 
-    async fn try_lock(&self) -> Option<HeldLock> {
+    async fn try_lock(&self, steals: bool) -> Option<HeldLock> {
         self.world.pass(0).await;
-        let free = !self.browser.locked.replace(true);
-        free.then(|| HeldLock(Rc::clone(&self.browser.locked)))
+        let holder = self.browser.holder.get();
+        if holder.is_some() && !steals {
+            return None;
+        }
+        let mine = self.browser.locks.get() + 1;
+        self.browser.locks.set(mine);
+        self.browser.holder.set(Some(mine));
+        Some(HeldLock { browser: Rc::clone(&self.browser), mine })
     }
 
     fn arm_retry(&self, at: Option<UnixMillis>) {

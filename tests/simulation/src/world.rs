@@ -1,7 +1,7 @@
 //! Time that passes only when everybody waits, and an executor for one thread of it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -19,7 +19,7 @@ pub const START: UnixMillis = UnixMillis(1_700_000_000_000);
 pub struct World {
     monotonic_ms: Cell<i64>,
     wall_offset_ms: Cell<i64>,
-    due: RefCell<BTreeSet<i64>>,
+    waiting: RefCell<BTreeMap<i64, Vec<Waker>>>,
     pub random: Random,
 }
 
@@ -36,7 +36,7 @@ impl World {
         Rc::new(Self {
             monotonic_ms: Cell::new(0),
             wall_offset_ms: Cell::new(START.0),
-            due: RefCell::default(),
+            waiting: RefCell::default(),
             random: Random::new(seed),
         })
     }
@@ -77,14 +77,15 @@ impl World {
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..polls {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
-                self.due.borrow_mut().clear();
+                self.waiting.borrow_mut().clear();
                 return End::Finished(result);
             }
-            let next = self.due.borrow_mut().pop_first();
-            let next = next.expect("everybody waits, and nobody for the clock");
-            self.monotonic_ms.set(self.monotonic_ms.get().max(next));
+            let next = self.waiting.borrow_mut().pop_first();
+            let (due, wakers) = next.expect("everybody waits, and nobody for the clock");
+            self.monotonic_ms.set(self.monotonic_ms.get().max(due));
+            wakers.into_iter().for_each(Waker::wake);
         }
-        self.due.borrow_mut().clear();
+        self.waiting.borrow_mut().clear();
         End::Died
     }
 }
@@ -98,12 +99,12 @@ pub struct Pass {
 impl Future for Pass {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if self.begun && self.world.monotonic_ms.get() >= self.due {
             return Poll::Ready(());
         }
         self.begun = true;
-        self.world.due.borrow_mut().insert(self.due);
+        self.world.waiting.borrow_mut().entry(self.due).or_default().push(context.waker().clone());
         Poll::Pending
     }
 }

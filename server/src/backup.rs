@@ -1,0 +1,51 @@
+//! Copying a SQLite database while it is in use.
+
+use std::{path::Path, str::FromStr};
+
+use sqlx::{AnyConnection, ConnectOptions, Connection, any::AnyConnectOptions};
+
+use crate::store::{Dialect, StoreError};
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// PostgreSQL has tools of its own.
+    #[error("only SQLite databases are backed up here; use pg_dump for PostgreSQL")]
+    NotSqlite,
+    /// The file to write is there already, or has a name that isn't text.
+    #[error("the file to write must not exist")]
+    FileExists,
+    /// The copy is damaged.
+    #[error("the copy didn't pass its integrity check")]
+    Damaged,
+    /// Anything the database reports.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for BackupError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Writes a copy of the database as of one moment, compacted, and checks it. Writers go on meanwhile.
+pub async fn backup(database: &str, to: &Path) -> Result<(), BackupError> {
+    sqlx::any::install_default_drivers();
+    if Dialect::of_url(database)? != Dialect::Sqlite {
+        return Err(BackupError::NotSqlite);
+    }
+    let file = to.to_str().filter(|_| !to.exists()).ok_or(BackupError::FileExists)?;
+    let mut source = connect(database).await?;
+    sqlx::query("vacuum into $1").bind(file).execute(&mut source).await?;
+    source.close().await?;
+
+    let mut copy = connect(&format!("sqlite://{file}")).await?;
+    let verdict: String = sqlx::query_scalar("pragma integrity_check").fetch_one(&mut copy).await?;
+    copy.close().await?;
+    if verdict == "ok" { Ok(()) } else { Err(BackupError::Damaged) }
+}
+
+async fn connect(url: &str) -> Result<AnyConnection, sqlx::Error> {
+    AnyConnectOptions::from_str(url)?.disable_statement_logging().connect().await
+}

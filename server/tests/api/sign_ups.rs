@@ -1,0 +1,145 @@
+//! Where the server sends mail, a new account must prove its address.
+
+#![cfg(unix)]
+
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::helpers::{Answer, TestApp, on_every_database};
+
+on_every_database! {
+    an_account_comes_to_life_with_the_code_from_the_mail,
+    whoever_proves_the_address_gets_the_password_of_that_sign_up,
+    an_address_with_an_account_gets_a_mail_and_the_same_answer,
+    a_code_is_good_for_an_hour,
+    another_code_replaces_the_first,
+    codes_cannot_be_guessed_at_will,
+    nobody_waits_for_a_code_where_no_mail_is_sent,
+}
+
+/// A server with a mail program that appends to a file.
+struct Post {
+    app: TestApp,
+    mailbox: PathBuf,
+}
+
+impl Post {
+    async fn office(app: &TestApp) -> Self {
+        let (program, mailbox) = (app.file("sendmail"), app.file("mailbox"));
+        let script = format!("#!/bin/sh\ncat > '{0}.tmp' && cat '{0}.tmp' >> '{0}'\n", mailbox.display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let app = app.replica(&["--sendmail", program.to_str().unwrap()]).await;
+        Self { app, mailbox }
+    }
+
+    async fn sign_up(&self, password: &str) -> Answer {
+        let form = json!({ "email": "anna@example.com", "password": password });
+        self.app.post("/auth/create-account", &form).await
+    }
+
+    async fn verify(&self, code: &str) -> u16 {
+        let form = json!({ "email": "anna@example.com", "code": code });
+        self.app.post("/verify-email", &form).await.status.as_u16()
+    }
+
+    async fn login(&self, password: &str) -> u16 {
+        let form = json!({ "email": "anna@example.com", "password": password });
+        self.app.post("/auth/login", &form).await.status.as_u16()
+    }
+
+    /// The mails so far, as soon as there are `count`.
+    async fn mails(&self, count: usize) -> Vec<String> {
+        for _ in 0..500 {
+            let text = std::fs::read_to_string(&self.mailbox).unwrap_or_default();
+            let mails: Vec<String> = text.split("From: ").skip(1).map(str::to_owned).collect();
+            if mails.len() >= count && text.ends_with("\r\n") {
+                return mails;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no {count} mails came");
+    }
+}
+
+fn code(mail: &str) -> String {
+    let (_, after) = mail.split_once("Your code is ").unwrap();
+    after.chars().take(6).collect()
+}
+
+async fn an_account_comes_to_life_with_the_code_from_the_mail(app: TestApp) {
+    let post = Post::office(&app).await;
+    assert_eq!(post.sign_up("correct horse").await.status, 200);
+    assert_eq!(post.login("correct horse").await, 401);
+    let mails = post.mails(1).await;
+    assert!(mails[0].contains("To: anna@example.com\r\n"));
+    assert_eq!(post.verify("nonsense").await, 422);
+    assert_eq!(post.verify(&code(&mails[0])).await, 200);
+    assert_eq!(post.login("correct horse").await, 200);
+    assert_eq!(post.verify(&code(&mails[0])).await, 422);
+}
+
+async fn whoever_proves_the_address_gets_the_password_of_that_sign_up(app: TestApp) {
+    let post = Post::office(&app).await;
+    post.sign_up("attackers own").await;
+    post.mails(1).await;
+    post.sign_up("correct horse").await;
+    let mails = post.mails(2).await;
+    assert_eq!(post.verify(&code(&mails[1])).await, 200);
+    assert_eq!((post.login("correct horse").await, post.login("attackers own").await), (200, 401));
+    assert_eq!(post.verify(&code(&mails[0])).await, 422);
+}
+
+async fn an_address_with_an_account_gets_a_mail_and_the_same_answer(app: TestApp) {
+    let post = Post::office(&app).await;
+    let first = post.sign_up("correct horse").await;
+    post.verify(&code(&post.mails(1).await[0])).await;
+    let second = post.sign_up("battery staple").await;
+    assert_eq!((first.status, first.body), (second.status, second.body));
+    assert!(post.mails(2).await[1].contains("account already"));
+    assert_eq!(post.login("battery staple").await, 401);
+}
+
+async fn a_code_is_good_for_an_hour(app: TestApp) {
+    let post = Post::office(&app).await;
+    post.sign_up("correct horse").await;
+    let mails = post.mails(1).await;
+    app.execute("update pending_sign_ups set expires_at_ms = expires_at_ms - 3600000").await;
+    assert_eq!(post.verify(&code(&mails[0])).await, 422);
+}
+
+async fn another_code_replaces_the_first(app: TestApp) {
+    let post = Post::office(&app).await;
+    post.sign_up("correct horse").await;
+    post.mails(1).await;
+    let form = json!({ "email": "anna@example.com" });
+    assert_eq!(post.app.post("/resend-verification", &form).await.status, 200);
+    let mails = post.mails(2).await;
+    if code(&mails[0]) != code(&mails[1]) {
+        assert_eq!(post.verify(&code(&mails[0])).await, 422);
+    }
+    assert_eq!(post.verify(&code(&mails[1])).await, 200);
+}
+
+async fn codes_cannot_be_guessed_at_will(app: TestApp) {
+    let post = Post::office(&app).await;
+    post.sign_up("correct horse").await;
+    let right = code(&post.mails(1).await[0]);
+    for _ in 0..5 {
+        assert_eq!(post.verify("nonsense").await, 422);
+    }
+    assert_eq!(post.verify(&right).await, 429);
+    for _ in 0..4 {
+        post.sign_up("correct horse").await;
+    }
+    let refused = post.sign_up("correct horse").await;
+    assert_eq!((refused.status.as_u16(), refused.body["retry_after"].is_i64()), (429, true));
+}
+
+async fn nobody_waits_for_a_code_where_no_mail_is_sent(app: TestApp) {
+    let answer = app.post("/verify-email", &json!({ "email": "anna@example.com", "code": "123456" })).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["field"]), (422, &json!("code")));
+    let resend = app.post("/resend-verification", &json!({ "email": "anna@example.com" })).await;
+    assert_eq!((resend.status.as_u16(), &resend.body["error"]), (200, &Value::Null));
+}

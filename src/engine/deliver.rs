@@ -1,0 +1,394 @@
+//! What is done about a request that was not simply acknowledged: again, without the records that are named, in smaller
+//! batches, or not now.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::slice::Slice;
+use super::sync::{End, Halt};
+use super::upload::{Batch, Obstacles, Parcel, split};
+use crate::decisions::backoff::{Retry, ServerWait};
+use crate::decisions::limits::Adaptive;
+use crate::decisions::protocol::NamedRecord;
+use crate::decisions::suspects::Piece;
+use crate::decisions::sync_state::{Failing, ProblemCode, SyncState};
+use crate::decisions::verdict::{Cause, NoAnswer, Tally, Verdict};
+use crate::outbox::{Fate, Settlement};
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::{Row, Store};
+use crate::ports::transport::Transport;
+use crate::words::key::RowKey;
+use crate::words::kind::{Kind, PerKind};
+use crate::words::policy::{ATTEMPTS_IN_A_SLICE, FAILURES_BEFORE_SPLIT};
+use crate::words::time::Millis;
+
+/// Rows and what becomes of each, by kind.
+pub(super) type Fates<B> = PerKind<Vec<(Row<B>, Fate)>>;
+
+impl<S, T, C, H> Slice<'_, S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    /// Sees a failed parcel through: its rows are settled, or wait at the head again, when this returns.
+    pub(super) async fn deliver(
+        &mut self,
+        mut parcel: Parcel<S::Body>,
+        mut verdict: Verdict,
+    ) -> Result<(), Halt> {
+        let mut obstacles = Obstacles::default();
+        for attempt in 1.. {
+            if !matches!(verdict, Verdict::Acknowledged(_)) {
+                self.note_failed(&parcel, &verdict);
+            }
+            let (problem, wait) = match verdict {
+                Verdict::Acknowledged(tally) => return self.acknowledge(parcel, tally).await,
+                Verdict::PartlyAcknowledged(tally, rejected) => {
+                    return self.partly(parcel, tally, rejected).await;
+                }
+                Verdict::RefusedFor(named) => {
+                    let words = named
+                        .into_iter()
+                        .filter_map(|record| Some(((record.kind?, record.id), record.words)));
+                    obstacles.named.extend(words);
+                    parcel = self.prepare(parcel.into_batch(), &obstacles).await?;
+                    if parcel.is_empty() {
+                        return self.suspect_all(parcel.into_batch(), &obstacles).await;
+                    }
+                    (parcel, verdict) = self.exchange(parcel, true).await?;
+                    continue;
+                }
+                Verdict::Unexplained => return self.dissect(parcel.into_batch()).await,
+                Verdict::TooLarge => return self.too_large(parcel).await,
+                Verdict::LoginExpired if self.refresh_once().await => {
+                    (parcel, verdict) = self.exchange(parcel, true).await?;
+                    continue;
+                }
+                Verdict::LoginExpired => return self.give_up(ProblemCode::SignInAgain, None).await,
+                Verdict::NotAllowed => return self.give_up(ProblemCode::NotAllowed, None).await,
+                Verdict::Permanent(cause) => return self.give_up(cause.into(), None).await,
+                Verdict::CompressionRefused => return self.give_up(ProblemCode::ServerTrouble, None).await,
+                Verdict::Shortfall => (ProblemCode::WrongAnswer, None),
+                Verdict::Transient { cause, wait } => (cause.into(), wait),
+            };
+            let retry = self.note_trouble(problem, wait, Some((&parcel, &verdict))).await?;
+            if self.is_to_be_split() {
+                return self.dissect(parcel.into_batch()).await;
+            }
+            let pause = retry.left(self.engine.clock.now()).unwrap_or(Millis(0));
+            let timed_out =
+                matches!(verdict, Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. });
+            self.timeouts += u32::from(timed_out);
+            if attempt.max(self.timeouts) >= ATTEMPTS_IN_A_SLICE || !self.has_time_for(pause) {
+                return Err(Halt::End(End::Trouble(problem)));
+            }
+            self.engine.clock.sleep(pause).await;
+            if timed_out {
+                // A slow line takes less at once: the head is cut anew.
+                self.windows.give_back(parcel.into_batch());
+                return Ok(());
+            }
+            (parcel, verdict) = self.exchange(parcel, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Settles a parcel that the server has.
+    pub(super) async fn acknowledge(&mut self, parcel: Parcel<S::Body>, tally: Tally) -> Result<(), Halt> {
+        let records = parcel.records();
+        let (fates, staying) = parcel.acknowledged();
+        self.windows.give_back(staying);
+        self.settle_stored(fates, records, tally).await
+    }
+
+    // Something was stored: the server works, so that what failed without its word is to blame itself.
+    async fn settle_stored(&mut self, fates: Fates<S::Body>, records: u64, tally: Tally) -> Result<(), Halt> {
+        let now = self.engine.clock.now();
+        let policy = self.engine.settings().policy;
+        self.settle(fates, |state| {
+            state.retry = None;
+            state.problem = None;
+            state.failing = None;
+            state.last_attempt_at = Some(now);
+            state.last_success_at = Some(now);
+            state.server.gives_counts |= tally.counted;
+            state.adaptive = state.adaptive.grown(&policy);
+            if let Some(progress) = &mut state.progress {
+                progress.done += records;
+            }
+        })
+        .await?;
+        self.report.settled(records, tally);
+        self.stores += 1;
+        self.condemn_suspects().await
+    }
+
+    /// Settles what leaves a parcel that sends nothing; the rest waits again.
+    pub(super) async fn settle_leaving(&mut self, parcel: Parcel<S::Body>) -> Result<(), Halt> {
+        let (fates, staying) = parcel.only_leaving();
+        self.windows.give_back(staying);
+        self.settle(fates, |_| {}).await
+    }
+
+    /// Sets rows aside that the server refuses or that no request can carry.
+    pub(super) async fn quarantine(
+        &mut self,
+        batch: Batch<S::Body>,
+        reason: &str,
+        words: Option<&str>,
+    ) -> Result<(), Halt> {
+        self.withholds |= batch.iter().any(|row| row.head.kind == Kind::PageVisit);
+        let now = self.engine.clock.now();
+        let note = serde_json::json!({ "reason": reason, "words": words, "at": now }).to_string();
+        let mut fates = Fates::<S::Body>::default();
+        for row in batch {
+            fates.of_mut(row.head.kind).push((row, Fate::Quarantined(note.clone())));
+        }
+        self.settle(fates, |_| {}).await
+    }
+
+    async fn settle(
+        &mut self,
+        mut fates: Fates<S::Body>,
+        note: impl FnOnce(&mut SyncState),
+    ) -> Result<(), Halt> {
+        let now = self.engine.clock.now();
+        let mut keys = PerKind::<BTreeSet<RowKey>>::default();
+        for kind in Kind::ALL {
+            let rows = fates.of_mut(kind);
+            rows.sort_by_key(|(row, _)| row.key);
+            for (row, fate) in rows.iter() {
+                keys.of_mut(kind).insert(row.key);
+                let had_failed = self.failed.remove(&row.key).is_some();
+                if had_failed && matches!(fate, Fate::Quarantined(_)) {
+                    self.report.attempted += 1;
+                    self.report.errored += 1;
+                }
+            }
+        }
+        let lowest = PerKind {
+            page_visits: self.windows.lowest(Kind::PageVisit, &keys.page_visits),
+            tab_aggregates: self.windows.lowest(Kind::TabAggregate, &keys.tab_aggregates),
+        };
+        let settlement = Settlement { token: self.token, rows: fates, lowest };
+        self.state = self
+            .engine
+            .outbox
+            .settle(settlement, |state| {
+                state.alive_at = Some(now);
+                note(state);
+            })
+            .await?;
+        for kind in Kind::ALL {
+            self.windows.settled(kind, std::mem::take(keys.of_mut(kind)).into_iter());
+        }
+        self.engine.host.changed();
+        Ok(())
+    }
+
+    /// Notes something of the sync.
+    pub(super) async fn note(&mut self, note: impl FnOnce(&mut SyncState)) -> Result<(), Halt> {
+        let now = self.engine.clock.now();
+        self.state = self
+            .engine
+            .outbox
+            .note(self.token, |state| {
+                state.alive_at = Some(now);
+                note(state);
+            })
+            .await?;
+        self.engine.host.changed();
+        Ok(())
+    }
+
+    // Notes a failed attempt and the wait after it.
+    async fn note_trouble(
+        &mut self,
+        problem: ProblemCode,
+        wait: Option<ServerWait>,
+        attempt: Option<(&Parcel<S::Body>, &Verdict)>,
+    ) -> Result<Retry, Halt> {
+        let now = self.engine.clock.now();
+        let random = self.engine.clock.random_u64();
+        let retry = Retry::after_failure(self.state.retry.as_ref(), wait, now, random);
+        let failing =
+            attempt.and_then(|(parcel, verdict)| failing(self.state.failing.as_ref(), parcel, verdict));
+        let timed_out = attempt.filter(|(_, verdict)| {
+            matches!(verdict, Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. })
+        });
+        let halved = timed_out.map(|(parcel, _)| Adaptive::halved(parcel.most_records(), parcel.bytes()));
+        self.note(|state| {
+            state.retry = Some(retry);
+            state.last_attempt_at = Some(now);
+            state.failing = failing;
+            state.adaptive = halved.unwrap_or(state.adaptive);
+            state.trouble(problem, now);
+        })
+        .await?;
+        Ok(retry)
+    }
+
+    fn is_to_be_split(&self) -> bool {
+        let fails = self.state.failing.as_ref();
+        fails.is_some_and(|fails| fails.server_faults >= FAILURES_BEFORE_SPLIT || fails.shortfalls >= 2)
+    }
+
+    /// Ends the slice with a wait.
+    pub(super) async fn give_up(
+        &mut self,
+        problem: ProblemCode,
+        wait: Option<ServerWait>,
+    ) -> Result<(), Halt> {
+        self.note_trouble(problem, wait, None).await?;
+        Err(Halt::End(End::Trouble(problem)))
+    }
+
+    // Half as much at once; a single record that is too large goes to quarantine.
+    async fn too_large(&mut self, parcel: Parcel<S::Body>) -> Result<(), Halt> {
+        if parcel.records() == 1 {
+            return self.quarantine(parcel.into_batch(), "too_large", None).await;
+        }
+        let halved = Adaptive::halved(parcel.most_records(), parcel.bytes());
+        self.note(|state| state.adaptive = halved).await?;
+        self.windows.give_back(parcel.into_batch());
+        Ok(())
+    }
+
+    // A 200 that names records: the others are stored. The published backend blames innocent records after a bad one,
+    // so that the first is tried alone, and the rest together.
+    async fn partly(
+        &mut self,
+        parcel: Parcel<S::Body>,
+        tally: Tally,
+        rejected: Vec<NamedRecord>,
+    ) -> Result<(), Halt> {
+        let mut blamed = rejected;
+        let mut rest = self.settle_but(parcel, tally, &blamed).await?;
+        while let Some((first, others)) = first_of(std::mem::take(&mut rest), &blamed) {
+            rest = others;
+            let named = first.first().map(|row| (row.head.kind, row.head.id.clone()));
+            if let Some((kind, id)) = named {
+                self.try_blamed(first, words_on(&blamed, kind, &id)).await?;
+            }
+            if rest.is_empty() {
+                break;
+            }
+            let parcel = self.prepare(std::mem::take(&mut rest), &Obstacles::default()).await?;
+            if parcel.is_empty() {
+                return self.settle_leaving(parcel).await;
+            }
+            let (parcel, verdict) = self.exchange(parcel, true).await?;
+            match verdict {
+                Verdict::PartlyAcknowledged(tally, named) => {
+                    rest = self.settle_but(parcel, tally, &named).await?;
+                    blamed = named;
+                }
+                Verdict::RefusedFor(_) | Verdict::Unexplained => {
+                    self.note_failed(&parcel, &verdict);
+                    rest = parcel.into_batch();
+                }
+                verdict => return Box::pin(self.deliver(parcel, verdict)).await,
+            }
+        }
+        Ok(())
+    }
+
+    // Settles all but the rejected; these, and what waits for them, are returned.
+    async fn settle_but(
+        &mut self,
+        parcel: Parcel<S::Body>,
+        tally: Tally,
+        rejected: &[NamedRecord],
+    ) -> Result<Batch<S::Body>, Halt> {
+        self.note_failed(&parcel, &Verdict::Unexplained);
+        let named: HashSet<(Kind, String)> =
+            rejected.iter().filter_map(|record| Some((record.kind?, record.id.clone()))).collect();
+        let stored = parcel.records() - named.len() as u64;
+        let (fates, staying) = parcel.settled(&named);
+        if stored > 0 {
+            self.settle_stored(fates, stored, tally).await?;
+        } else {
+            self.settle(fates, |_| {}).await?;
+        }
+        Ok(staying)
+    }
+
+    // Sends a blamed record alone: the server takes it, or it is to blame.
+    async fn try_blamed(&mut self, record: Batch<S::Body>, words: String) -> Result<(), Halt> {
+        let parcel = self.prepare(record, &Obstacles::default()).await?;
+        if parcel.is_empty() {
+            return self.settle_leaving(parcel).await;
+        }
+        let (parcel, verdict) = self.exchange(parcel, true).await?;
+        match verdict {
+            Verdict::RefusedFor(_) | Verdict::Unexplained | Verdict::PartlyAcknowledged(..) => {
+                self.note_failed(&parcel, &verdict);
+                self.quarantine(parcel.into_batch(), "refused", Some(&words)).await
+            }
+            verdict => Box::pin(self.deliver(parcel, verdict)).await,
+        }
+    }
+
+    // Every record of a batch is named: no confirmation of the others can make it stand. They wait for proof.
+    async fn suspect_all(&mut self, batch: Batch<S::Body>, obstacles: &Obstacles) -> Result<(), Halt> {
+        let mut unexplained = self.state.unexplained.clone();
+        for (kind, id) in obstacles.named.keys() {
+            unexplained.suspect(*kind, id);
+        }
+        self.windows.hold(batch, &unexplained);
+        let doubtful = unexplained.is_doubtful();
+        self.note(|state| state.unexplained = unexplained).await?;
+        if doubtful { self.probe_forward().await } else { Ok(()) }
+    }
+
+    /// A batch that fails without a word: its halves are tried, the older first.
+    pub(super) async fn dissect(&mut self, batch: Batch<S::Body>) -> Result<(), Halt> {
+        match split(batch, None) {
+            Ok((older, younger)) => {
+                let units: HashSet<&str> = older.iter().map(super::upload::unit_of).collect();
+                let piece = Piece::Units(units.len());
+                Box::pin(self.compare(older, Some(younger), piece)).await
+            }
+            Err(single) => {
+                // Nothing to compare it with here; the next attempt tries it beside the next one.
+                self.windows.give_back(single);
+                self.note(|state| state.unexplained.failed = Some(Piece::Record)).await?;
+                self.give_up(ProblemCode::ServerRefuses, None).await
+            }
+        }
+    }
+}
+
+fn failing<B: crate::ports::store::Body>(
+    earlier: Option<&Failing>,
+    parcel: &Parcel<B>,
+    verdict: &Verdict,
+) -> Option<Failing> {
+    let fault = match verdict {
+        Verdict::Shortfall => (0, 1),
+        Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. } => (1, 0),
+        _ => return earlier.cloned(),
+    };
+    let batch = parcel.id();
+    let earlier = earlier.filter(|failing| failing.batch == batch);
+    let (faults, shortfalls) = earlier.map_or((0, 0), |failing| (failing.server_faults, failing.shortfalls));
+    Some(Failing { batch, server_faults: faults + fault.0, shortfalls: shortfalls + fault.1 })
+}
+
+// The rows of the first rejected record, visits before aggregates, and the others.
+fn first_of<B>(rest: Batch<B>, rejected: &[NamedRecord]) -> Option<(Batch<B>, Batch<B>)> {
+    let is_named = |row: &Row<B>| {
+        rejected.iter().any(|named| named.kind == Some(row.head.kind) && named.id == row.head.id)
+    };
+    let first = rest.iter().filter(|row| is_named(row)).min_by_key(|row| (row.head.kind, row.key));
+    let first = first.or_else(|| rest.iter().min_by_key(|row| (row.head.kind, row.key)))?;
+    let (kind, id) = (first.head.kind, first.head.id.clone());
+    Some(rest.into_iter().partition(|row| row.head.kind == kind && row.head.id == id))
+}
+
+fn words_on(named: &[NamedRecord], kind: Kind, id: &str) -> String {
+    let it = named.iter().find(|record| record.kind == Some(kind) && record.id == id);
+    it.map(|record| record.words.clone()).unwrap_or_default()
+}

@@ -1,0 +1,273 @@
+//! Trouble that nobody explains: is it a record, or is it the server? (rule 5)
+
+use std::collections::HashSet;
+
+use super::slice::Slice;
+use super::sync::Halt;
+use super::upload::{Batch, Obstacles, split, unit_of};
+use crate::decisions::suspects::{Piece, Unexplained};
+use crate::decisions::sync_state::ProblemCode;
+use crate::decisions::verdict::{Cause, Verdict};
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::{Row, Store};
+use crate::ports::transport::Transport;
+use crate::words::key::KeyRange;
+use crate::words::kind::{Kind, PerKind};
+use crate::words::policy::{PROBED_WINDOWS, WINDOW_RECORDS};
+
+/// What became of a part that was tried once.
+enum Tried<B> {
+    /// It is settled; the server works.
+    Stored,
+    /// Nothing of it could be sent.
+    Nothing,
+    /// It failed without a word.
+    Failed(Batch<B>),
+}
+
+impl<S, T, C, H> Slice<'_, S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    /// Tries the two oldest pieces of the head, after an attempt in which nothing was stored.
+    pub(super) async fn try_pieces(&mut self, piece: Piece) -> Result<(), Halt> {
+        let Some(batch) = self.next_batch().await? else {
+            if !self.try_suspects_again().await? {
+                self.note(|state| state.unexplained = Unexplained::default()).await?;
+            }
+            return Ok(());
+        };
+        let (older, rest) = self.take_piece(batch, piece);
+        let younger = match rest {
+            Some(rest) => {
+                let (younger, rest) = self.take_piece(rest, piece);
+                self.windows.give_back(rest.unwrap_or_default());
+                Some(younger)
+            }
+            None => None,
+        };
+        self.compare(older, younger, piece).await
+    }
+
+    // The oldest piece, and what is behind it. Of a single record's unit the other records wait.
+    fn take_piece(
+        &mut self,
+        batch: Batch<S::Body>,
+        piece: Piece,
+    ) -> (Batch<S::Body>, Option<Batch<S::Body>>) {
+        let units = match piece {
+            Piece::Units(units) => units,
+            Piece::Record => 1,
+        };
+        let all_units = batch.iter().map(unit_of).collect::<HashSet<_>>().len();
+        let (first, rest) = if all_units <= units {
+            (batch, None)
+        } else {
+            match split(batch, Some(units)) {
+                Ok((first, rest)) => (first, Some(rest)),
+                Err(batch) => (batch, None),
+            }
+        };
+        match piece {
+            Piece::Record => (self.first_record(first), rest),
+            Piece::Units(_) => (first, rest),
+        }
+    }
+
+    fn first_record(&mut self, unit: Batch<S::Body>) -> Batch<S::Body> {
+        match split(unit, Some(1)) {
+            Ok((record, others)) => {
+                self.windows.give_back(others);
+                record
+            }
+            Err(record) => record,
+        }
+    }
+
+    /// Tries two parts, each once. If one is stored, the other is to blame, and is split further until one record is
+    /// left; if neither is, the server may be sick, and the slice ends with a wait.
+    pub(super) async fn compare(
+        &mut self,
+        older: Batch<S::Body>,
+        younger: Option<Batch<S::Body>>,
+        piece: Piece,
+    ) -> Result<(), Halt> {
+        let (mut older, mut younger) = (older, younger);
+        loop {
+            let first = self.try_part(older, &HashSet::new()).await?;
+            let unstored = match &first {
+                Tried::Failed(batch) => visits_of(batch),
+                Tried::Stored | Tried::Nothing => HashSet::new(),
+            };
+            let second = match younger {
+                Some(younger) => self.try_part(younger, &unstored).await?,
+                None => Tried::Nothing,
+            };
+            let to_blame = match (first, second) {
+                (Tried::Failed(older), Tried::Stored) => older,
+                (Tried::Stored, Tried::Failed(younger)) => younger,
+                (Tried::Stored | Tried::Nothing, Tried::Stored | Tried::Nothing) => return Ok(()),
+                (Tried::Failed(older), Tried::Failed(younger)) => {
+                    return self.both_failed(older, younger, piece).await;
+                }
+                (Tried::Failed(alone), Tried::Nothing) | (Tried::Nothing, Tried::Failed(alone)) => {
+                    self.windows.give_back(alone);
+                    return self.back_off(piece, None).await;
+                }
+            };
+            match split(to_blame, None) {
+                Ok((one, other)) => (older, younger) = (one, Some(other)),
+                Err(single) => return self.quarantine(single, "refused_without_a_word", None).await,
+            }
+        }
+    }
+
+    async fn try_part(
+        &mut self,
+        batch: Batch<S::Body>,
+        unstored: &HashSet<String>,
+    ) -> Result<Tried<S::Body>, Halt> {
+        let obstacles = Obstacles { unstored: unstored.clone(), ..Obstacles::default() };
+        let parcel = self.prepare(batch, &obstacles).await?;
+        if parcel.is_empty() {
+            self.settle_leaving(parcel).await?;
+            return Ok(Tried::Nothing);
+        }
+        let (parcel, verdict) = self.exchange(parcel, true).await?;
+        match verdict {
+            Verdict::Acknowledged(tally) => self.acknowledge(parcel, tally).await?,
+            Verdict::Unexplained
+            | Verdict::Shortfall
+            | Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. } => {
+                self.note_failed(&parcel, &verdict);
+                return Ok(Tried::Failed(parcel.into_batch()));
+            }
+            Verdict::Transient { cause, wait } => {
+                self.note_failed(&parcel, &verdict);
+                self.give_up(cause.into(), wait).await?;
+            }
+            verdict => Box::pin(self.deliver(parcel, verdict)).await?,
+        }
+        Ok(Tried::Stored)
+    }
+
+    // Nothing of either was stored. The next attempt goes one split further; records that can't be split are suspects.
+    async fn both_failed(
+        &mut self,
+        older: Batch<S::Body>,
+        younger: Batch<S::Body>,
+        piece: Piece,
+    ) -> Result<(), Halt> {
+        let mut unexplained = self.state.unexplained.clone();
+        if piece == Piece::Record && !unexplained.refuses_all {
+            for row in older.iter().chain(&younger) {
+                unexplained.suspect(row.head.kind, &row.head.id);
+            }
+        }
+        self.windows.give_back(younger);
+        self.windows.hold(older, &unexplained);
+        if unexplained.is_doubtful() {
+            self.note(|state| state.unexplained = unexplained).await?;
+            return self.probe_forward().await;
+        }
+        self.back_off(piece, Some(unexplained)).await
+    }
+
+    async fn back_off(&mut self, piece: Piece, unexplained: Option<Unexplained>) -> Result<(), Halt> {
+        self.note(|state| {
+            state.unexplained = unexplained.unwrap_or_else(|| state.unexplained.clone());
+            state.unexplained.failed = Some(piece);
+        })
+        .await?;
+        self.give_up(ProblemCode::ServerRefuses, None).await
+    }
+
+    /// So many fail that the server is to be doubted: one record of each of the next windows is tried, and the newest.
+    /// If one is stored, the suspects are condemned by that; if none is, they are as good as all others again.
+    pub(super) async fn probe_forward(&mut self) -> Result<(), Halt> {
+        let stores = self.stores;
+        let mut ranges = self.windows.unread();
+        for _ in 0..PROBED_WINDOWS {
+            let Some(some) = ranges else { break };
+            let found = self.engine.outbox.window(some, WINDOW_RECORDS).await?;
+            ranges = behind(some, &found);
+            self.probe(found.page_visits.into_iter().next()).await?;
+            if self.stores > stores {
+                return Ok(());
+            }
+        }
+        let books = self.engine.outbox.overview().await?.books;
+        let newest = self.engine.settings().owner().and_then(|owner| books.newest_to_send(&owner, 100));
+        if let Some(newest) = newest {
+            let found = self.engine.outbox.window(newest, WINDOW_RECORDS).await?;
+            self.probe(found.page_visits.into_iter().last()).await?;
+        }
+        if self.stores > stores {
+            return Ok(());
+        }
+        let refuses_all = Unexplained { refuses_all: true, ..Unexplained::default() };
+        self.windows.hold(Vec::new(), &refuses_all);
+        self.note(|state| state.unexplained = refuses_all).await?;
+        self.give_up(ProblemCode::ServerRefuses, None).await
+    }
+
+    // Tries one record out of turn; whatever it refers to is left out, as it may not be on the server yet.
+    async fn probe(&mut self, row: Option<Row<S::Body>>) -> Result<(), Halt> {
+        let Some(row) = row.filter(|row| !self.windows.holds(row)) else { return Ok(()) };
+        let unstored = row.head.refers_to.iter().cloned().collect();
+        match self.try_part(vec![row], &unstored).await? {
+            // It was read for the probe alone, and is read again in its turn.
+            Tried::Failed(_) | Tried::Nothing | Tried::Stored => Ok(()),
+        }
+    }
+
+    /// Something was stored since they failed: the suspects are to blame. Their aggregates follow them in their turn.
+    pub(super) async fn condemn_suspects(&mut self) -> Result<(), Halt> {
+        if self.state.unexplained.is_empty() {
+            return Ok(());
+        }
+        let suspects = std::mem::take(&mut self.state.unexplained).suspects;
+        let is_suspect =
+            |kind: Kind, id: &str| suspects.iter().any(|each| each.kind == kind && each.id == id);
+        let (condemned, others): (Batch<S::Body>, Batch<S::Body>) =
+            self.windows.take_held().into_iter().partition(|row| is_suspect(row.head.kind, &row.head.id));
+        self.windows.give_back(others);
+        if !condemned.is_empty() {
+            self.quarantine(condemned, "refused_without_a_word", None).await?;
+        }
+        self.note(|state| state.unexplained = Unexplained::default()).await
+    }
+
+    /// Nothing but suspects is left: they are tried again, beside each other, unless that was just done. Whether there
+    /// were any. One that is alone stays pending, and is shown.
+    pub(super) async fn try_suspects_again(&mut self) -> Result<bool, Halt> {
+        let held = self.windows.take_held();
+        if held.is_empty() {
+            return Ok(false);
+        }
+        let fresh = held.iter().any(|row| self.failed.contains_key(&row.key));
+        self.windows.give_back(held);
+        self.note(|state| {
+            state.unexplained = Unexplained { failed: Some(Piece::Record), ..Unexplained::default() };
+        })
+        .await?;
+        if fresh {
+            self.give_up(ProblemCode::ServerRefuses, None).await?;
+        }
+        Ok(true)
+    }
+}
+
+fn visits_of<B>(batch: &Batch<B>) -> HashSet<String> {
+    batch.iter().filter(|row| row.head.kind == Kind::PageVisit).map(|row| row.head.id.clone()).collect()
+}
+
+fn behind<B>(ranges: PerKind<KeyRange>, found: &PerKind<Vec<Row<B>>>) -> Option<PerKind<KeyRange>> {
+    let last = found.page_visits.last().filter(|_| found.page_visits.len() >= WINDOW_RECORDS)?;
+    let from = last.key.next();
+    Some(PerKind { page_visits: KeyRange { from, ..ranges.page_visits }, ..ranges })
+}

@@ -1,0 +1,150 @@
+//! The rows that a slice has read and not yet settled.
+
+use std::collections::BTreeSet;
+
+use super::upload::{Batch, candidate};
+use crate::decisions::batch::{self, Cut, Limits};
+use crate::decisions::suspects::Unexplained;
+use crate::ports::store::{Body, Row};
+use crate::words::key::{KeyRange, RowKey};
+use crate::words::kind::{Kind, PerKind};
+use crate::words::policy::WINDOW_RECORDS;
+
+/// Rows of one epoch, read from its lowest unsettled place on; memory is bounded by the window, not by the backlog.
+pub(super) struct Windows<B> {
+    /// Where the rows that are not read yet stand; none before an epoch was chosen.
+    unread: Option<PerKind<KeyRange>>,
+    /// To be sent, in key order.
+    waiting: PerKind<Vec<Row<B>>>,
+    /// Suspects and their aggregates: not sent until something proves that it is they.
+    held: Batch<B>,
+    /// Everything that was read and is not settled.
+    unsettled: PerKind<BTreeSet<RowKey>>,
+}
+
+impl<B: Body> Windows<B> {
+    pub(super) fn new() -> Self {
+        Self { unread: None, waiting: PerKind::default(), held: Vec::new(), unsettled: PerKind::default() }
+    }
+
+    /// Goes on to another epoch.
+    pub(super) fn begin(&mut self, ranges: PerKind<KeyRange>) {
+        self.unread = Some(ranges);
+    }
+
+    /// Where the rows that are not read yet stand.
+    pub(super) const fn unread(&self) -> Option<PerKind<KeyRange>> {
+        self.unread
+    }
+
+    /// Whether a row is in memory and not settled.
+    pub(super) fn holds(&self, row: &Row<B>) -> bool {
+        self.unsettled.of(row.head.kind).contains(&row.key)
+    }
+
+    /// Whether no row is left in memory.
+    pub(super) fn is_drained(&self) -> bool {
+        Kind::ALL.into_iter().all(|kind| self.unsettled.of(kind).is_empty())
+    }
+
+    /// Whether something waits to be sent.
+    pub(super) fn anything_waits(&self) -> bool {
+        Kind::ALL.into_iter().any(|kind| !self.waiting.of(kind).is_empty())
+    }
+
+    /// Where to read on, if fewer rows wait than a full batch takes.
+    pub(super) fn wants(&self, limits: &Limits) -> Option<PerKind<KeyRange>> {
+        let unread = self.unread?;
+        let short = Kind::ALL.into_iter().any(|kind| {
+            let more = unread.of(kind).from < unread.of(kind).to;
+            more && self.waiting.of(kind).len() < *limits.records.of(kind)
+        });
+        short.then_some(unread)
+    }
+
+    /// Takes what was read.
+    pub(super) fn take_in(&mut self, found: PerKind<Vec<Row<B>>>, trouble: &Unexplained) {
+        let Some(unread) = &mut self.unread else { return };
+        let PerKind { page_visits, tab_aggregates } = found;
+        for (kind, rows) in [(Kind::PageVisit, page_visits), (Kind::TabAggregate, tab_aggregates)] {
+            let range = unread.of_mut(kind);
+            range.from = match rows.last() {
+                Some(last) if rows.len() >= WINDOW_RECORDS => last.key.next(),
+                _ => range.to,
+            };
+            self.unsettled.of_mut(kind).extend(rows.iter().map(|row| row.key));
+            for row in rows {
+                let holds = trouble.holds(kind, &row.head.id, row.head.refers_to.as_deref());
+                if holds { self.held.push(row) } else { self.waiting.of_mut(kind).push(row) }
+            }
+        }
+    }
+
+    /// Cuts the next batch from the heads.
+    pub(super) fn cut(&self, limits: &Limits) -> Cut {
+        let heads = PerKind {
+            page_visits: self.waiting.page_visits.iter().map(candidate).collect(),
+            tab_aggregates: self.waiting.tab_aggregates.iter().map(candidate).collect(),
+        };
+        batch::cut(&heads, limits)
+    }
+
+    /// Takes the rows that `covered` says from the heads.
+    pub(super) fn take(&mut self, covered: PerKind<usize>) -> Batch<B> {
+        let mut batch = Vec::with_capacity(covered.page_visits + covered.tab_aggregates);
+        for kind in Kind::ALL {
+            let waiting = self.waiting.of_mut(kind);
+            batch.extend(waiting.drain(..(*covered.of(kind)).min(waiting.len())));
+        }
+        batch
+    }
+
+    /// Puts rows back where they were.
+    pub(super) fn give_back(&mut self, batch: Batch<B>) {
+        for row in batch {
+            self.waiting.of_mut(row.head.kind).push(row);
+        }
+        for kind in Kind::ALL {
+            self.waiting.of_mut(kind).sort_by_key(|row| row.key);
+        }
+    }
+
+    /// Sets rows aside that can't be sent before a suspect is cleared.
+    pub(super) fn set_aside(&mut self, batch: Batch<B>) {
+        self.held.extend(batch);
+    }
+
+    /// Sorts the waiting rows and `batch` anew: suspects are held, all others wait.
+    pub(super) fn hold(&mut self, batch: Batch<B>, trouble: &Unexplained) {
+        self.give_back(batch);
+        let mut rows = std::mem::take(&mut self.held);
+        for kind in Kind::ALL {
+            rows.append(self.waiting.of_mut(kind));
+        }
+        let holds = |row: &Row<B>| trouble.holds(row.head.kind, &row.head.id, row.head.refers_to.as_deref());
+        let (held, waiting): (Batch<B>, Batch<B>) = rows.into_iter().partition(holds);
+        self.held = held;
+        self.give_back(waiting);
+    }
+
+    /// Takes every held row.
+    pub(super) fn take_held(&mut self) -> Batch<B> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Notes that rows are settled.
+    pub(super) fn settled(&mut self, kind: Kind, keys: impl Iterator<Item = RowKey>) {
+        let unsettled = self.unsettled.of_mut(kind);
+        for key in keys {
+            unsettled.remove(&key);
+        }
+    }
+
+    /// The lowest place of a kind that may still hold a row once `leaving` are gone.
+    pub(super) fn lowest(&self, kind: Kind, leaving: &BTreeSet<RowKey>) -> Option<RowKey> {
+        let staying = self.unsettled.of(kind).iter().find(|key| !leaving.contains(key)).copied();
+        let unread = self.unread.map(|unread| *unread.of(kind)).filter(|range| range.from < range.to);
+        let behind = leaving.last().map(|key| key.next());
+        staying.or_else(|| unread.map(|range| range.from)).or(behind)
+    }
+}

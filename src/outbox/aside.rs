@@ -1,0 +1,132 @@
+//! What left the outbox without an acknowledgement: seen, put back, or given up.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::settle::tombstone;
+use super::{Outbox, OutboxError, parse, write};
+use crate::decisions::ledger::{Books, Place};
+use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
+use crate::words::key::{KeyRange, RowKey};
+use crate::words::kind::Kind;
+
+/// Most rows of a table that are shown at once.
+const MOST_SHOWN: usize = 1000;
+
+/// A place from which records come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// Refused by the server.
+    Quarantine,
+    /// Set aside because of their age.
+    Archive,
+}
+
+impl Aside {
+    const fn table(self) -> Table {
+        match self {
+            Self::Quarantine => Table::Quarantine,
+            Self::Archive => Table::Archive,
+        }
+    }
+
+    const fn place(self) -> Place {
+        match self {
+            Self::Quarantine => Place::Quarantined,
+            Self::Archive => Place::Archived,
+        }
+    }
+}
+
+impl<S: Store> Outbox<S> {
+    /// The rows of a place, oldest first, at most a thousand.
+    pub async fn list(&self, aside: Aside) -> Result<Vec<Row<S::Body>>, OutboxError> {
+        let query = Query::Rows { table: aside.table(), range: KeyRange::everything(), limit: MOST_SHOWN };
+        Ok(self.store.read(&[query]).await?.into_iter().flat_map(Answer::rows).collect())
+    }
+
+    /// Puts records back behind all others of their epoch; a visit's aggregates come with it. All of them where `ids`
+    /// is none. Returns how many rows came back.
+    pub async fn put_back(&self, aside: Aside, ids: Option<Vec<String>>) -> Result<u64, OutboxError> {
+        self.take_from(aside, ids, |books, rows, changes| {
+            let mut places = HashMap::<String, RowKey>::new();
+            let count = rows.len() as u64;
+            for mut row in rows {
+                let (epoch, kind) = (row.key.epoch(), row.head.kind);
+                books.transfer(epoch, kind, aside.place(), Place::Pending, 1)?;
+                row.key = books.place_again(epoch);
+                row.follows = row.head.refers_to.as_ref().and_then(|id| places.get(id).copied());
+                row.note = None;
+                if kind == Kind::PageVisit {
+                    places.entry(row.head.id.clone()).or_insert(row.key);
+                }
+                changes.push(Change::Insert(Table::Outbox(kind), row));
+            }
+            Ok(count)
+        })
+        .await
+    }
+
+    /// Gives records up by the user's will; a visit's aggregates go with it. Returns how many rows went.
+    pub async fn discard(&self, aside: Aside, ids: Vec<String>) -> Result<u64, OutboxError> {
+        self.take_from(aside, Some(ids), |books, rows, changes| {
+            let count = rows.len() as u64;
+            for row in rows {
+                books.transfer(row.key.epoch(), row.head.kind, aside.place(), Place::Discarded, 1)?;
+                let note = serde_json::json!({ "reason": "discarded" }).to_string();
+                changes.push(Change::Insert(Table::Discarded, tombstone(row, note)));
+            }
+            Ok(count)
+        })
+        .await
+    }
+
+    // Visits come before aggregates, each in key order.
+    async fn take_from(
+        &self,
+        aside: Aside,
+        ids: Option<Vec<String>>,
+        place: impl FnOnce(&mut Books, Vec<Row<S::Body>>, &mut Vec<Change<S::Body>>) -> Result<u64, OutboxError>,
+    ) -> Result<u64, OutboxError> {
+        let table = aside.table();
+        let mut queries = vec![Query::Document(Document::Books)];
+        match &ids {
+            None => queries.push(Query::Rows { table, range: KeyRange::everything(), limit: usize::MAX }),
+            Some(ids) => queries.extend(ids.iter().flat_map(|id| {
+                [Query::Revisions { table, id: id.clone() }, Query::Referring { table, id: id.clone() }]
+            })),
+        }
+        self.store
+            .update(&queries, |answers| {
+                let mut answers = answers.into_iter();
+                let mut books: Books = parse(Document::Books, answers.next().and_then(Answer::document))?;
+                let found = answers.flat_map(Answer::rows).filter(|row| {
+                    // A visit that only came from a visit that was named stays where it is.
+                    let named = ids.as_ref().is_none_or(|ids| ids.contains(&row.head.id));
+                    named || row.head.kind == Kind::TabAggregate
+                });
+                let rows: BTreeMap<(Kind, RowKey), Row<S::Body>> =
+                    found.map(|row| ((row.head.kind, row.key), row)).collect();
+                let mut changes: Vec<Change<S::Body>> =
+                    rows.keys().map(|(_, key)| Change::Delete(table, KeyRange::closed(*key, *key))).collect();
+                let count = place(&mut books, rows.into_values().collect(), &mut changes)?;
+                changes.push(write(Document::Books, &books)?);
+                Ok((changes, count))
+            })
+            .await
+    }
+
+    /// Which of these records can't be referred to, and where they are instead of on the server.
+    pub async fn withheld(&self, ids: &[String]) -> Result<HashMap<String, Table>, OutboxError> {
+        let ids: Vec<&String> = ids.iter().collect::<HashSet<_>>().into_iter().collect();
+        let questions: Vec<(&String, Table)> =
+            ids.into_iter().flat_map(|id| Table::ASIDE.map(|table| (id, table))).collect();
+        let queries: Vec<Query> = questions
+            .iter()
+            .map(|(id, table)| Query::Revisions { table: *table, id: (*id).clone() })
+            .collect();
+        let answers = self.store.read(&queries).await?.into_iter().map(Answer::rows);
+        let is_visit = |rows: &Vec<Row<S::Body>>| rows.iter().any(|row| row.head.kind == Kind::PageVisit);
+        let withheld = questions.into_iter().zip(answers).filter(|(_, rows)| is_visit(rows));
+        Ok(withheld.map(|((id, table), _)| (id.clone(), table)).collect())
+    }
+}
