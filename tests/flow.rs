@@ -2,133 +2,18 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
-use std::rc::Rc;
-
-use heyho_simulation::host::{Browser, SimulatedHost};
-use heyho_simulation::network::{Line, Network, NetworkFault};
-use heyho_simulation::server::Server;
-use heyho_simulation::store::{Disk, DiskStore, StorageFault};
-use heyho_simulation::world::{End, SimulatedClock, World};
+use heyho_simulation::network::NetworkFault;
+use heyho_simulation::scene::{Scene, join, records, session};
+use heyho_simulation::store::StorageFault;
+use heyho_simulation::world::End;
 use heyho_sync::decisions::protocol::Answer;
-use heyho_sync::decisions::report::{Outcome, Report};
-use heyho_sync::decisions::status::{State, Status};
-use heyho_sync::engine::{Engine, Recorded, RunOptions, Settings};
-use heyho_sync::outbox::{Outbox, OutboxError};
-use heyho_sync::ports::store::{StoreError, Table};
-use heyho_sync::words::kind::{Kind, PerKind};
+use heyho_sync::decisions::report::Outcome;
+use heyho_sync::decisions::status::State;
+use heyho_sync::engine::RunOptions;
+use heyho_sync::outbox::OutboxError;
+use heyho_sync::ports::store::StoreError;
 use heyho_sync::words::owner::Session;
 use heyho_sync::words::time::{Millis, UnixMillis};
-
-type TestEngine = Engine<DiskStore, Line, SimulatedClock, SimulatedHost>;
-
-/// A browser, its disk, and a server; workers come and go.
-struct Scene {
-    world: Rc<World>,
-    network: Rc<Network>,
-    disk: Rc<Disk>,
-    browser: Rc<Browser>,
-}
-
-fn session(account: &str) -> Option<Session> {
-    Some(Session {
-        account: account.into(),
-        access_token: "token-1".into(),
-        refresh_token: None,
-        expires_at: None,
-    })
-}
-
-fn visit(number: usize) -> String {
-    let source = if number % 5 == 0 { "null".to_owned() } else { format!("\"v{:05}\"", number - 1) };
-    format!(
-        r#"{{"id":"v{number:05}","url":"https://example.com/{number}","title":"Page {number}",
-           "visited_at":"2026-11-21T10:00:00.000Z","durationSeconds":3,"source_page_visit_id":{source}}}"#
-    )
-}
-
-fn aggregate(number: usize) -> String {
-    format!(
-        r#"{{"id":"a{number:05}","page_visit_id":"v{number:05}","total_time_seconds":3,"active_time_seconds":2}}"#
-    )
-}
-
-fn records(numbers: std::ops::Range<usize>) -> PerKind<Vec<String>> {
-    PerKind {
-        page_visits: numbers.clone().map(visit).collect(),
-        tab_aggregates: numbers.map(aggregate).collect(),
-    }
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self::with(Server::default())
-    }
-
-    fn with(server: Server) -> Self {
-        let world = World::new(7);
-        let network = Network::new(&world, server);
-        Self { world, network, disk: Disk::new(), browser: Rc::default() }
-    }
-
-    /// A new worker, signed in as user-1, with consent.
-    fn worker(&self) -> TestEngine {
-        self.worker_as(session("user-1"))
-    }
-
-    fn worker_as(&self, session: Option<Session>) -> TestEngine {
-        let store = DiskStore { world: Rc::clone(&self.world), disk: Rc::clone(&self.disk) };
-        let host = SimulatedHost { world: Rc::clone(&self.world), browser: Rc::clone(&self.browser) };
-        let clock = SimulatedClock(Rc::clone(&self.world));
-        let engine = Engine::new(Outbox::new(store), Line(Rc::clone(&self.network)), clock, host);
-        let server_url = "https://api.example.com/api/v1".into();
-        let settings = Settings { server_url, consent: true, session, ..Settings::default() };
-        self.world.run(engine.open(settings)).unwrap();
-        engine
-    }
-
-    fn record(&self, engine: &TestEngine, numbers: std::ops::Range<usize>) -> Recorded {
-        self.world.run(engine.record(records(numbers))).unwrap()
-    }
-
-    fn sync(&self, engine: &TestEngine) -> Report {
-        self.world.run(engine.sync(RunOptions::default())).unwrap()
-    }
-
-    fn status(&self, engine: &TestEngine) -> Status {
-        self.world.run(engine.status()).unwrap()
-    }
-
-    fn rows_left(&self) -> usize {
-        Kind::ALL.iter().map(|kind| self.disk.memory.rows(Table::Outbox(*kind)).len()).sum()
-    }
-
-    fn stored(&self) -> usize {
-        self.network.server.borrow().stored.values().map(|rows| rows.len()).sum()
-    }
-
-    fn requests(&self) -> usize {
-        self.network.seen.borrow().len()
-    }
-
-    /// The books agree with the rows, and every record that was captured is accounted for.
-    fn assert_balanced(&self, engine: &TestEngine, captured: u64) {
-        let status = self.status(engine);
-        let sum = |of: &PerKind<u64>| of.total();
-        let somewhere = [
-            &status.acknowledged,
-            &status.pending,
-            &status.parked,
-            &status.quarantined,
-            &status.archived,
-            &status.discarded,
-            &status.unrecoverable,
-        ];
-        assert_eq!(sum(&status.captured), captured);
-        assert_eq!(somewhere.into_iter().map(sum).sum::<u64>(), captured);
-        assert_eq!(sum(&status.pending) + sum(&status.parked), self.rows_left() as u64);
-        assert!(status.health.books_balance);
-    }
-}
 
 #[test]
 fn a_backlog_drains_in_order_within_the_limits_and_each_record_is_stored_once() {
@@ -171,28 +56,6 @@ fn only_what_was_sent_is_deleted_and_what_comes_during_an_upload_waits_for_the_n
     assert_eq!((report.unwrap().created, captured.unwrap().captured), (6, 4));
     assert_eq!(scene.rows_left(), 4);
     scene.assert_balanced(&engine, 10);
-}
-
-async fn join<A: Future + Unpin, B: Future + Unpin>(mut a: A, mut b: B) -> (A::Output, B::Output) {
-    let (mut first, mut second) = (None, None);
-    std::future::poll_fn(|context| {
-        if first.is_none()
-            && let std::task::Poll::Ready(result) = std::pin::Pin::new(&mut a).poll(context)
-        {
-            first = Some(result);
-        }
-        if second.is_none()
-            && let std::task::Poll::Ready(result) = std::pin::Pin::new(&mut b).poll(context)
-        {
-            second = Some(result);
-        }
-        match (first.is_some(), second.is_some()) {
-            (true, true) => std::task::Poll::Ready(()),
-            _ => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    (first.unwrap(), second.unwrap())
 }
 
 #[test]

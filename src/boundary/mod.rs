@@ -63,6 +63,9 @@ impl SyncCore {
         &self,
         #[wasm_bindgen(unchecked_param_type = "RecordInput")] records: JsValue,
     ) -> Result<JsValue, JsValue> {
+        if !records.is_object() || Array::is_array(&records) {
+            return Err(invalid("records", "must be an object with pageVisits or tabAggregates"));
+        }
         let texts = PerKind {
             page_visits: texts(&records, "pageVisits")?,
             tab_aggregates: texts(&records, "tabAggregates")?,
@@ -122,7 +125,7 @@ impl SyncCore {
         let id = self.listeners.add(listener);
         Rc::clone(&self.listeners).tell(&self.engine);
         let listeners = Rc::clone(&self.listeners);
-        Closure::once_into_js(move || listeners.remove(id))
+        Closure::<dyn Fn()>::new(move || listeners.remove(id)).into_js_value()
     }
 
     /// Signs in, or out with null.

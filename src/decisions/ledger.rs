@@ -268,17 +268,14 @@ impl Books {
         Some((epoch.number, ranges))
     }
 
-    /// The places of the latest rows of `owner`'s newest epoch with something to send.
-    pub fn newest_to_send(&self, owner: &Owner, rows: u64) -> Option<PerKind<KeyRange>> {
-        let epoch = self.epochs.iter().rev().find(|epoch| {
-            epoch.owner.as_ref() == Some(owner)
-                && Kind::ALL.iter().any(|kind| epoch.counts.of(*kind).pending > 0)
-        })?;
-        let from = RowKey::new(epoch.number, self.next_count.saturating_sub(rows));
-        Some(PerKind {
-            page_visits: KeyRange::rest_of_epoch(from),
-            tab_aggregates: KeyRange::rest_of_epoch(from),
-        })
+    /// Where the newest page visit of `owner` that is to be sent stands.
+    pub fn newest_visits(&self, owner: &Owner) -> Option<KeyRange> {
+        let epoch = self
+            .epochs
+            .iter()
+            .rev()
+            .find(|epoch| epoch.owner.as_ref() == Some(owner) && epoch.counts.page_visits.pending > 0)?;
+        Some(KeyRange::rest_of_epoch(epoch.lowest.page_visits))
     }
 
     /// How many records of `owner` wait to be sent.

@@ -7,6 +7,7 @@ use super::limits::Adaptive;
 use super::report::Report;
 use super::suspects::Unexplained;
 use super::verdict::{Cause, NoAnswer};
+use crate::words::key::RowKey;
 use crate::words::time::UnixMillis;
 
 /// The syncer's memory.
@@ -33,6 +34,8 @@ pub struct SyncState {
     pub failing: Option<Failing>,
     /// Trouble that nobody explains.
     pub unexplained: Unexplained,
+    /// Rows that failed before something else was stored: if one fails alone, it is to blame itself (rule 5).
+    pub outlived: Vec<RowKey>,
     /// The account of the last run that found work.
     pub last_report: Option<Report>,
     /// How far the running drain is; left behind by a worker that died.

@@ -19,7 +19,7 @@ use crate::ports::store::{Row, Store};
 use crate::ports::transport::Transport;
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
-use crate::words::policy::{ATTEMPTS_IN_A_SLICE, FAILURES_BEFORE_SPLIT};
+use crate::words::policy::{ATTEMPTS_IN_A_SLICE, FAILURES_BEFORE_SPLIT, MOST_OUTLIVED};
 use crate::words::time::Millis;
 
 /// Rows and what becomes of each, by kind.
@@ -107,7 +107,17 @@ where
     async fn settle_stored(&mut self, fates: Fates<S::Body>, records: u64, tally: Tally) -> Result<(), Halt> {
         let now = self.engine.clock.now();
         let policy = self.engine.settings().policy;
+        let settled: HashSet<RowKey> =
+            Kind::ALL.into_iter().flat_map(|kind| fates.of(kind).iter().map(|(row, _)| row.key)).collect();
+        let mut outlived: Vec<RowKey> =
+            self.failed.keys().copied().filter(|key| !settled.contains(key)).collect();
         self.settle(fates, |state| {
+            // What failed in an earlier slice and was not tried since has been outlived too.
+            outlived.extend(state.outlived.iter().filter(|key| !settled.contains(key)));
+            outlived.sort_unstable();
+            outlived.dedup();
+            outlived.truncate(MOST_OUTLIVED);
+            state.outlived = outlived;
             state.retry = None;
             state.problem = None;
             state.failing = None;
@@ -350,6 +360,9 @@ where
                 let units: HashSet<&str> = older.iter().map(super::upload::unit_of).collect();
                 let piece = Piece::Units(units.len());
                 Box::pin(self.compare(older, Some(younger), piece)).await
+            }
+            Err(single) if self.server_works(&single) => {
+                self.quarantine(single, "refused_without_a_word", None).await
             }
             Err(single) => {
                 // Nothing to compare it with here; the next attempt tries it beside the next one.

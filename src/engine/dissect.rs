@@ -89,7 +89,7 @@ where
     }
 
     /// Tries two parts, each once. If one is stored, the other is to blame, and is split further until one record is
-    /// left; if neither is, the server may be sick, and the slice ends with a wait.
+    /// left; if nothing is, the server may be sick, and the slice ends with a wait.
     pub(super) async fn compare(
         &mut self,
         older: Batch<S::Body>,
@@ -108,14 +108,17 @@ where
                 None => Tried::Nothing,
             };
             let to_blame = match (first, second) {
-                (Tried::Failed(older), Tried::Stored) => older,
-                (Tried::Stored, Tried::Failed(younger)) => younger,
                 (Tried::Stored | Tried::Nothing, Tried::Stored | Tried::Nothing) => return Ok(()),
+                (Tried::Failed(older), Tried::Failed(younger)) if self.server_works(&older) => {
+                    self.windows.give_back(younger);
+                    older
+                }
                 (Tried::Failed(older), Tried::Failed(younger)) => {
                     return self.both_failed(older, younger, piece).await;
                 }
-                (Tried::Failed(alone), Tried::Nothing) | (Tried::Nothing, Tried::Failed(alone)) => {
-                    self.windows.give_back(alone);
+                (Tried::Failed(part), _) | (_, Tried::Failed(part)) if self.server_works(&part) => part,
+                (Tried::Failed(part), _) | (_, Tried::Failed(part)) => {
+                    self.windows.give_back(part);
                     return self.back_off(piece, None).await;
                 }
             };
@@ -140,6 +143,10 @@ where
         let (parcel, verdict) = self.exchange(parcel, true).await?;
         match verdict {
             Verdict::Acknowledged(tally) => self.acknowledge(parcel, tally).await?,
+            Verdict::RefusedFor(named) if named.len() as u64 == parcel.records() => {
+                self.note_failed(&parcel, &Verdict::Unexplained);
+                return Ok(Tried::Failed(parcel.into_batch()));
+            }
             Verdict::Unexplained
             | Verdict::Shortfall
             | Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. } => {
@@ -201,10 +208,9 @@ where
             }
         }
         let books = self.engine.outbox.overview().await?.books;
-        let newest = self.engine.settings().owner().and_then(|owner| books.newest_to_send(&owner, 100));
-        if let Some(newest) = newest {
-            let found = self.engine.outbox.window(newest, WINDOW_RECORDS).await?;
-            self.probe(found.page_visits.into_iter().last()).await?;
+        if let Some(range) = self.engine.settings().owner().and_then(|owner| books.newest_visits(&owner)) {
+            let newest = self.engine.outbox.newest_visit(range).await?;
+            self.probe(newest).await?;
         }
         if self.stores > stores {
             return Ok(());
@@ -215,14 +221,21 @@ where
         self.give_up(ProblemCode::ServerRefuses, None).await
     }
 
-    // Tries one record out of turn; whatever it refers to is left out, as it may not be on the server yet.
+    // Tries one record out of turn; whatever it refers to is left out, as it may not be on the server yet. If it fails,
+    // it stays where it is: one that was read for the probe alone is read again in its turn.
     async fn probe(&mut self, row: Option<Row<S::Body>>) -> Result<(), Halt> {
-        let Some(row) = row.filter(|row| !self.windows.holds(row)) else { return Ok(()) };
-        let unstored = row.head.refers_to.iter().cloned().collect();
-        match self.try_part(vec![row], &unstored).await? {
-            // It was read for the probe alone, and is read again in its turn.
-            Tried::Failed(_) | Tried::Nothing | Tried::Stored => Ok(()),
+        let Some(row) = row else { return Ok(()) };
+        let in_memory = self.windows.holds(&row);
+        if in_memory && !self.windows.take_waiting(&row) {
+            return Ok(());
         }
+        let unstored = row.head.refers_to.iter().cloned().collect();
+        if let Tried::Failed(batch) = self.try_part(vec![row], &unstored).await?
+            && in_memory
+        {
+            self.windows.give_back(batch);
+        }
+        Ok(())
     }
 
     /// Something was stored since they failed: the suspects are to blame. Their aggregates follow them in their turn.

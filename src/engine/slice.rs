@@ -37,8 +37,8 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) windows: Windows<S::Body>,
     /// What the persisted state says, kept up with every note.
     pub(super) state: SyncState,
-    /// Rows whose last attempt failed, and whether it timed out.
-    pub(super) failed: HashMap<RowKey, bool>,
+    /// Rows whose last attempt failed.
+    pub(super) failed: HashMap<RowKey, Failure>,
     /// Whether anything was ever withheld, so that references must be looked up.
     pub(super) withholds: bool,
     /// Settlements with something acknowledged so far: proof that the server works.
@@ -51,6 +51,14 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) timeouts: u32,
     /// Requests that may be in flight together now.
     width: usize,
+}
+
+/// The failures of a row within a slice.
+pub(super) struct Failure {
+    /// Whether the last one was a time-out.
+    timed_out: bool,
+    /// What `stores` was at the first one.
+    first_at: u64,
 }
 
 /// What a new holder of the lock notes.
@@ -98,7 +106,7 @@ where
 
     /// The account of the slice: what failed last counts as failed.
     pub(super) fn into_report(self) -> Report {
-        let timed_out = self.failed.values().filter(|timed_out| **timed_out).count() as u64;
+        let timed_out = self.failed.values().filter(|failure| failure.timed_out).count() as u64;
         let failed = self.failed.len() as u64;
         let mut report = self.report;
         report.attempted += failed;
@@ -324,7 +332,20 @@ where
     pub(super) fn note_failed(&mut self, parcel: &Parcel<S::Body>, verdict: &Verdict) {
         let timed_out =
             matches!(verdict, Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. });
-        self.failed.extend(parcel.sent().map(|row| (row.key, timed_out)));
+        let first_at = self.stores;
+        for row in parcel.sent() {
+            self.failed.entry(row.key).or_insert(Failure { timed_out, first_at }).timed_out = timed_out;
+        }
+    }
+
+    /// Whether something was stored since these rows first failed: then it is they that are bad, not the server.
+    pub(super) fn server_works(&self, rows: &Batch<S::Body>) -> bool {
+        let outlived = |row: &Row<S::Body>| {
+            let in_this_slice =
+                self.failed.get(&row.key).is_some_and(|failure| failure.first_at < self.stores);
+            in_this_slice || self.state.outlived.contains(&row.key)
+        };
+        rows.iter().filter(|row| self.failed.contains_key(&row.key)).all(outlived)
     }
 }
 

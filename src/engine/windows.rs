@@ -127,6 +127,14 @@ impl<B: Body> Windows<B> {
         self.give_back(waiting);
     }
 
+    /// Takes one row out of turn; whether it waited.
+    pub(super) fn take_waiting(&mut self, row: &Row<B>) -> bool {
+        let waiting = self.waiting.of_mut(row.head.kind);
+        let before = waiting.len();
+        waiting.retain(|each| each.key != row.key);
+        waiting.len() < before
+    }
+
     /// Takes every held row.
     pub(super) fn take_held(&mut self) -> Batch<B> {
         std::mem::take(&mut self.held)

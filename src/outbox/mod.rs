@@ -218,4 +218,10 @@ impl<S: Store> Outbox<S> {
             tab_aggregates: rows.next().unwrap_or_default(),
         })
     }
+
+    /// The newest page visit of a range.
+    pub async fn newest_visit(&self, range: KeyRange) -> Result<Option<Row<S::Body>>, OutboxError> {
+        let query = Query::Last { table: Table::Outbox(Kind::PageVisit), range };
+        Ok(self.store.read(&[query]).await?.into_iter().flat_map(Answer::rows).next())
+    }
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::join_all;
-use rexie::{KeyRange as IdbKeyRange, Rexie, Transaction, TransactionMode};
+use rexie::{Direction, KeyRange as IdbKeyRange, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
 
 use super::row::{JsBody, from_number, from_stored, to_number, to_stored};
@@ -87,6 +87,12 @@ async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBod
         Query::Rows { table: name, range, limit } => {
             let range = Some(idb_range(*range)?);
             table(*name)?.get_all(range, limit_of(*limit)).await.map(rows).map_err(failure)
+        }
+        Query::Last { table: name, range } => {
+            let range = Some(idb_range(*range)?);
+            let found =
+                table(*name)?.scan(range, Some(1), None, Some(Direction::Prev)).await.map_err(failure)?;
+            Ok(rows(found.into_iter().map(|(_, row)| row).collect()))
         }
         Query::Keys { table: name, range, limit } => {
             let range = Some(idb_range(*range)?);
@@ -211,6 +217,7 @@ fn store_for(query: &Query) -> &'static str {
         Query::Document(_) => schema::DOCUMENTS,
         Query::Rows { table, .. }
         | Query::Revisions { table, .. }
+        | Query::Last { table, .. }
         | Query::Referring { table, .. }
         | Query::KeysOf { table, .. }
         | Query::Keys { table, .. } => schema::store_of(*table),

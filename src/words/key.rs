@@ -66,7 +66,7 @@ impl KeyRange {
 
     /// Every place.
     pub const fn everything() -> Self {
-        Self { from: RowKey(0), to: RowKey(u64::MAX >> 11) }
+        Self { from: RowKey(0), to: RowKey(1 << 53) }
     }
 
     /// Whether `key` belongs to the range.

@@ -46,6 +46,8 @@ pub const GROW_BYTES: usize = 32 * 1024;
 pub const FAILURES_BEFORE_SPLIT: u32 = 3;
 /// Unproven condemnations in a row before the server itself is doubted.
 pub const MOST_SUSPECTS: usize = 10;
+/// Failed rows that are remembered while others are stored: more than one full batch.
+pub const MOST_OUTLIVED: usize = 400;
 /// Windows of the backlog that are probed before "the server refuses" is said.
 pub const PROBED_WINDOWS: usize = 10;
 /// A holder of the lock that made no progress for so long is overtaken: no request and no transaction takes longer.

@@ -143,6 +143,15 @@ impl TestApp {
         number
     }
 
+    /// One column of text out of the database itself.
+    pub async fn strings(&self, sql: &'static str) -> Vec<String> {
+        sqlx::any::install_default_drivers();
+        let pool = AnyPool::connect(&self.database_url).await.unwrap();
+        let strings = sqlx::query_scalar(sql).fetch_all(&pool).await.unwrap();
+        pool.close().await;
+        strings
+    }
+
     /// Changes the database behind the server's back.
     pub async fn execute(&self, sql: &'static str) {
         sqlx::any::install_default_drivers();

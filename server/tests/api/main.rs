@@ -11,6 +11,7 @@
 mod accounts;
 mod batches;
 mod browsing_data;
+mod crashes;
 mod helpers;
 mod idempotency;
 mod limits;

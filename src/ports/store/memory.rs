@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Change, Document, Query, Row, Store, StoreError, Table};
-use crate::words::key::RowKey;
+use crate::words::key::{KeyRange, RowKey};
 
 /// Tables and documents in memory.
 #[derive(Debug, Default)]
@@ -37,6 +37,10 @@ impl Content {
                 let found = rows(table).into_iter().flat_map(|rows| rows.range(range.from..range.to));
                 Answer::Rows(found.take(*limit).map(|(_, row)| row.clone()).collect())
             }
+            Query::Last { table, range } => {
+                let found = rows(table).and_then(|rows| rows.range(range.from..range.to).next_back());
+                Answer::Rows(found.map(|(_, row)| row.clone()).into_iter().collect())
+            }
             Query::Keys { table, range, limit } => {
                 let found = rows(table).into_iter().flat_map(|rows| rows.range(range.from..range.to));
                 Answer::Keys(found.take(*limit).map(|(key, _)| *key).collect())
@@ -55,11 +59,25 @@ impl Content {
 
     // Checked before anything is applied, so that a refused change leaves nothing behind.
     fn check(&self, changes: &[Change<String>]) -> Result<(), StoreError> {
-        let taken =
-            |table, row: &Row<String>| self.tables.get(table).is_some_and(|rows| rows.contains_key(&row.key));
-        let refused =
-            changes.iter().any(|change| matches!(change, Change::Insert(table, row) if taken(table, row)));
-        if refused { Err(StoreError::Failed("ConstraintError".into())) } else { Ok(()) }
+        let mut added = BTreeSet::<(Table, RowKey)>::new();
+        let mut deleted = Vec::<(Table, KeyRange)>::new();
+        for change in changes {
+            match change {
+                Change::Insert(table, row) => {
+                    let stored = self.tables.get(table).is_some_and(|rows| rows.contains_key(&row.key));
+                    let gone = deleted.iter().any(|(from, range)| from == table && range.contains(row.key));
+                    if (stored && !gone) || !added.insert((*table, row.key)) {
+                        return Err(StoreError::Failed("ConstraintError".into()));
+                    }
+                }
+                Change::Delete(table, range) => {
+                    added.retain(|(to, key)| to != table || !range.contains(*key));
+                    deleted.push((*table, *range));
+                }
+                Change::Write(..) | Change::Erase(_) => {}
+            }
+        }
+        Ok(())
     }
 
     fn apply(&mut self, change: Change<String>) {

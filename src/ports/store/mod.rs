@@ -103,6 +103,13 @@ pub enum Query {
         /// Most rows.
         limit: usize,
     },
+    /// The last row of a range; answered by [`Answer::Rows`].
+    Last {
+        /// The table.
+        table: Table,
+        /// The range.
+        range: KeyRange,
+    },
     /// Every revision of a record that the table holds; answered by [`Answer::Rows`].
     Revisions {
         /// The table.

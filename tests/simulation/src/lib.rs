@@ -12,6 +12,7 @@
 pub mod host;
 pub mod network;
 pub mod random;
+pub mod scene;
 pub mod server;
 pub mod store;
 pub mod world;

@@ -120,8 +120,13 @@ impl Server {
         let mut spoiled = false;
         let mut rejected = Vec::new();
         let mut good = Vec::new();
+        let mut rejected_visits: HashSet<String> = HashSet::new();
         for (kind, record) in records {
-            spoiled = self.poison.contains_key(&id_of(record)) || (spoiled && sticky);
+            let orphan = record["page_visit_id"].as_str().is_some_and(|id| rejected_visits.contains(id));
+            spoiled = self.poison.contains_key(&id_of(record)) || (spoiled && sticky) || orphan;
+            if spoiled {
+                rejected_visits.insert(id_of(record));
+            }
             if spoiled {
                 let record_type = if *kind == 'v' { "page_visit" } else { "tab_aggregate" };
                 rejected.push(
@@ -134,7 +139,12 @@ impl Server {
         if good.is_empty() && !rejected.is_empty() && sticky {
             return answer(400, &json!({ "success": false, "message": "Validation failed", "errors": [] }));
         }
-        if !self.references_hold(account, &good) {
+        // A kinder server than the published one takes a visit without its source.
+        let strict_on_sources = self.wants_order;
+        self.wants_order &= sticky;
+        let holds = self.references_hold(account, &good);
+        self.wants_order = strict_on_sources;
+        if !holds {
             return answer(500, &json!({ "success": false, "message": "Data sync failed", "errors": [] }));
         }
         let mut confirmation = self.store(account, &good);

@@ -1,0 +1,236 @@
+//! Bad records and sick servers (rule 5): nothing blocks the others, nothing is lost, and no request too many.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
+
+use heyho_simulation::scene::{Scene, TestEngine, session};
+use heyho_simulation::server::{Manner, Poison, Server};
+use heyho_sync::decisions::sync_state::ProblemCode;
+use heyho_sync::outbox::Aside;
+use heyho_sync::words::kind::PerKind;
+
+const VISITS: usize = 1_000;
+
+/// The published backend, or one of the others, with these visits refused for these reasons.
+fn server(manner: Manner, poison: &[(usize, Poison)]) -> Server {
+    let poison = poison.iter().map(|(number, poison)| (format!("v{number:05}"), *poison)).collect();
+    Server { manner, poison, gives_counts: true, ..Server::default() }
+}
+
+/// Syncs until nothing more happens for a day, letting each wait pass; returns the requests that it took.
+fn settle(scene: &Scene, engine: &TestEngine) -> usize {
+    for _ in 0..400 {
+        scene.sync(engine);
+        if scene.status(engine).pending.total() == 0 {
+            break;
+        }
+        scene.world.sleep(3_700_000);
+    }
+    scene.requests()
+}
+
+fn clean_run(manner: Manner) -> usize {
+    let scene = Scene::with(server(manner, &[]));
+    let engine = scene.worker();
+    scene.record(&engine, 0..VISITS);
+    settle(&scene, &engine)
+}
+
+fn check(manner: Manner, bad: &[usize], poison: Poison, most_each: usize) {
+    let clean = clean_run(manner);
+    let scene = Scene::with(server(manner, &bad.iter().map(|number| (*number, poison)).collect::<Vec<_>>()));
+    let engine = scene.worker();
+    scene.record(&engine, 0..VISITS);
+    let requests = settle(&scene, &engine);
+    let stored = &scene.network.server.borrow().stored["user-1"];
+    for number in 0..VISITS {
+        let expected = !bad.contains(&number);
+        assert_eq!(stored.contains_key(&('v', format!("v{number:05}"))), expected, "visit {number}");
+        assert_eq!(stored.contains_key(&('a', format!("a{number:05}"))), expected, "aggregate {number}");
+    }
+    let status = scene.status(&engine);
+    let expected = bad.len() as u64;
+    assert_eq!(status.quarantined, PerKind { page_visits: expected, tab_aggregates: expected });
+    assert_eq!(status.pending.total(), 0);
+    scene.assert_balanced(&engine, 2 * VISITS as u64);
+    let most = clean + most_each * bad.len();
+    assert!(
+        requests <= most,
+        "{manner:?} {poison:?} {bad:?}: {requests} requests, {clean} in a clean run, at most {most} allowed"
+    );
+}
+
+const SPREAD: [usize; 10] = [3, 105, 107, 250, 333, 480, 599, 701, 811, 998];
+const IN_A_ROW: [usize; 10] = [505, 506, 507, 508, 509, 510, 511, 512, 513, 514];
+const AT_THE_HEAD: [usize; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+const AT_THE_END: [usize; 10] = [990, 991, 992, 993, 994, 995, 996, 997, 998, 999];
+
+#[test]
+fn records_that_a_strict_server_names_cost_at_most_three_requests_each() {
+    for bad in [SPREAD, IN_A_ROW, AT_THE_HEAD, AT_THE_END] {
+        check(Manner::Strict, &bad, Poison::Named, 3);
+    }
+}
+
+#[test]
+fn records_that_a_partial_server_names_cost_at_most_three_requests_each() {
+    for bad in [SPREAD, IN_A_ROW, AT_THE_HEAD, AT_THE_END] {
+        check(Manner::Partial, &bad, Poison::Named, 3);
+    }
+}
+
+#[test]
+fn records_that_the_published_backend_names_cost_at_most_three_requests_each_and_the_blamed_are_stored() {
+    for bad in [SPREAD, IN_A_ROW, AT_THE_END] {
+        check(Manner::Published, &bad, Poison::Named, 3);
+    }
+}
+
+#[test]
+fn a_published_backend_that_refuses_its_first_record_without_a_word_costs_at_most_twenty_each() {
+    check(Manner::Published, &AT_THE_HEAD, Poison::Named, 20);
+}
+
+#[test]
+fn records_that_are_refused_without_a_word_cost_at_most_twenty_requests_each() {
+    for poison in [Poison::Silent, Poison::Crash] {
+        for bad in [SPREAD, IN_A_ROW, AT_THE_HEAD, AT_THE_END] {
+            check(Manner::Published, &bad, poison, 20);
+        }
+    }
+}
+
+#[test]
+fn one_bad_record_among_a_hundred_is_found_in_about_two_log_n_requests() {
+    let scene = Scene::with(server(Manner::Strict, &[(61, Poison::Silent)]));
+    let engine = scene.worker();
+    scene.record(&engine, 0..100);
+    let requests = settle(&scene, &engine);
+    assert!(requests <= 1 + 2 * 8, "{requests} requests");
+}
+
+#[test]
+fn a_last_record_with_nothing_to_compare_it_with_stays_pending_and_is_shown() {
+    let scene = Scene::with(server(Manner::Strict, &[(0, Poison::Silent)]));
+    let engine = scene.worker();
+    scene
+        .world
+        .run(
+            engine.record(PerKind {
+                page_visits: vec![heyho_simulation::scene::visit(0)],
+                ..PerKind::default()
+            }),
+        )
+        .unwrap();
+    for _ in 0..5 {
+        scene.sync(&engine);
+        scene.world.sleep(3_700_000);
+    }
+    let status = scene.status(&engine);
+    assert_eq!((status.pending.total(), status.quarantined.total()), (1, 0));
+    assert_eq!(status.problem.unwrap().code, ProblemCode::ServerRefuses.as_str());
+    scene.record(&engine, 1..2);
+    settle(&scene, &engine);
+    let status = scene.status(&engine);
+    assert_eq!((status.pending.total(), status.quarantined.total(), status.acknowledged.total()), (0, 1, 2));
+}
+
+#[test]
+fn a_server_that_refuses_everything_condemns_nobody_and_is_not_hammered() {
+    let all: Vec<(usize, Poison)> = (0..400).map(|number| (number, Poison::Silent)).collect();
+    let scene = Scene::with(server(Manner::Strict, &all));
+    let engine = scene.worker();
+    scene.record(&engine, 0..400);
+    for _ in 0..60 {
+        scene.sync(&engine);
+        scene.world.sleep(3_700_000);
+    }
+    let status = scene.status(&engine);
+    assert_eq!((status.pending.total(), status.quarantined.total()), (800, 0));
+    assert_eq!(status.problem.unwrap().code, "the server refuses");
+    let per_attempt = scene.requests() as f64 / 60.0;
+    assert!(per_attempt < 4.0, "{per_attempt} requests an attempt");
+    scene.network.server.borrow_mut().poison.clear();
+    settle(&scene, &engine);
+    let status = scene.status(&engine);
+    assert_eq!((status.acknowledged.total(), status.quarantined.total()), (800, 0));
+    scene.assert_balanced(&engine, 800);
+}
+
+#[test]
+fn a_whole_batch_of_bad_records_at_the_head_blocks_nobody_in_the_end() {
+    let bad: Vec<(usize, Poison)> = (0..120).map(|number| (number, Poison::Named)).collect();
+    let scene = Scene::with(server(Manner::Strict, &bad));
+    let engine = scene.worker();
+    scene.record(&engine, 0..300);
+    settle(&scene, &engine);
+    let status = scene.status(&engine);
+    assert_eq!((status.acknowledged.total(), status.quarantined.total()), (360, 240));
+    scene.assert_balanced(&engine, 600);
+}
+
+#[test]
+fn what_was_quarantined_is_seen_and_comes_back_with_its_aggregates_on_retry() {
+    let scene = Scene::with(server(Manner::Strict, &[(5, Poison::Named)]));
+    let engine = scene.worker();
+    scene.record(&engine, 0..10);
+    settle(&scene, &engine);
+    let rows = scene.world.run(engine.outbox().list(Aside::Quarantine)).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.note.is_some()));
+    scene.network.server.borrow_mut().poison.clear();
+    let back =
+        scene.world.run(engine.outbox().put_back(Aside::Quarantine, Some(vec!["v00005".into()]))).unwrap();
+    assert_eq!(back, 2);
+    settle(&scene, &engine);
+    assert_eq!(scene.stored(), 20);
+    scene.assert_balanced(&engine, 20);
+}
+
+#[test]
+fn what_the_user_discards_is_gone_and_counted() {
+    let scene = Scene::with(server(Manner::Strict, &[(5, Poison::Named)]));
+    let engine = scene.worker();
+    scene.record(&engine, 0..10);
+    settle(&scene, &engine);
+    let gone = scene.world.run(engine.outbox().discard(Aside::Quarantine, vec!["v00005".into()])).unwrap();
+    assert_eq!(gone, 2);
+    let status = scene.status(&engine);
+    assert_eq!((status.discarded.total(), status.quarantined.total()), (2, 0));
+    scene.assert_balanced(&engine, 20);
+}
+
+#[test]
+fn a_visit_whose_source_is_quarantined_is_sent_without_it() {
+    let scene = Scene::with(server(Manner::Strict, &[(5, Poison::Named)]));
+    let engine = scene.worker();
+    scene.record(&engine, 0..10);
+    settle(&scene, &engine);
+    let server = scene.network.server.borrow();
+    assert!(server.stored["user-1"][&('v', "v00006".into())].record["source_page_visit_id"].is_null());
+    assert_eq!(server.stored["user-1"][&('v', "v00007".into())].record["source_page_visit_id"], "v00006");
+}
+
+#[test]
+fn an_excluded_site_leaves_the_backlog_with_its_aggregates_and_nothing_of_it_is_sent() {
+    let scene = Scene::new();
+    let engine = scene.worker_as(session("user-1"));
+    scene.record(&engine, 0..3);
+    let secret =
+        r#"{"id":"s","url":"https://secret.example/x","title":"t","visited_at":"2026-11-21T10:00:00.000Z"}"#;
+    let aggregate = r#"{"id":"sa","page_visit_id":"s","total_time_seconds":3,"active_time_seconds":2}"#;
+    let named = r#"{"id":"n","page_visit_id":"v00002","total_time_seconds":3,"active_time_seconds":2,
+        "domain_durations":{"secret.example":4,"example.com":3}}"#;
+    let texts = PerKind {
+        page_visits: vec![secret.to_owned()],
+        tab_aggregates: vec![aggregate.to_owned(), named.to_owned()],
+    };
+    scene.world.run(engine.record(texts)).unwrap();
+    let rules = heyho_sync::words::record::sites::SiteRules::new(["secret.example"]);
+    scene.world.run(engine.change_settings(|settings| settings.excluded = rules)).unwrap();
+    settle(&scene, &engine);
+    let sent = format!("{:?}", scene.network.seen.borrow());
+    assert!(!sent.contains("secret.example"));
+    let status = scene.status(&engine);
+    assert_eq!((status.discarded.total(), status.acknowledged.total()), (2, 7));
+    scene.assert_balanced(&engine, 9);
+}
