@@ -19,6 +19,10 @@ pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Body of a request that carries no records (sign-in and the like).
 pub const MAX_SMALL_BODY_BYTES: usize = 16 * 1024;
 
+/// JSON text of one record in bytes: room for its largest fields and for what is cut from them. Parsed, a record can
+/// take thirty times its length, so this is what bounds the memory of a request.
+pub const MAX_RECORD_BYTES: usize = 256 * 1024;
+
 /// Nesting of one record. Real metadata is three or four deep; the parser itself stops at 128.
 pub const MAX_JSON_DEPTH: usize = 32;
 

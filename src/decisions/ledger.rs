@@ -103,6 +103,9 @@ pub struct Epoch {
 pub struct Books {
     next_count: u64,
     next_epoch: u32,
+    /// Whether rows ever came back to another place than the one that others remember of them.
+    #[serde(default)]
+    anything_returned: bool,
     /// Oldest first; the last one takes what is captured now.
     epochs: Vec<Epoch>,
 }
@@ -129,7 +132,7 @@ pub struct Totals {
 
 impl Default for Books {
     fn default() -> Self {
-        let mut books = Self { next_count: 1, next_epoch: 1, epochs: Vec::new() };
+        let mut books = Self { next_count: 1, next_epoch: 1, anything_returned: false, epochs: Vec::new() };
         books.start_epoch(None);
         books
     }
@@ -211,21 +214,31 @@ impl Books {
         }
     }
 
-    /// Counts one captured record and gives the place of its row.
-    pub fn capture(&mut self, kind: Kind) -> Result<RowKey, BooksError> {
-        let count = self.next_count;
-        let epoch = self.epochs.last_mut().ok_or(BooksError::NoSuchEpoch)?;
+    /// Counts one captured record and gives the place of its row: in `epoch`, where the record belongs to one that is
+    /// known (a record keeps its visit's owner for life, rule 10), else in the epoch of now.
+    pub fn capture(&mut self, kind: Kind, epoch: Option<u32>) -> Result<RowKey, BooksError> {
+        let known = epoch.and_then(|number| self.epochs.iter().position(|epoch| epoch.number == number));
+        let index = known.or(self.epochs.len().checked_sub(1)).ok_or(BooksError::NoSuchEpoch)?;
+        let epoch = self.epochs.get_mut(index).ok_or(BooksError::NoSuchEpoch)?;
         let counts = epoch.counts.of_mut(kind);
         counts.captured += 1;
         counts.pending += 1;
+        let key = RowKey::new(epoch.number, self.next_count);
         self.next_count += 1;
-        Ok(RowKey::new(epoch.number, count))
+        Ok(key)
+    }
+
+    /// A place for the mere id of a record that may not be kept; it counts nowhere.
+    pub fn place_of_memory(&mut self) -> Result<RowKey, BooksError> {
+        let epoch = self.epochs.last().ok_or(BooksError::NoSuchEpoch)?.number;
+        Ok(self.place_again(epoch))
     }
 
     /// A new place in `epoch` for a row that returns to the outbox; counts are moved apart.
     pub fn place_again(&mut self, epoch: u32) -> RowKey {
         let key = RowKey::new(epoch, self.next_count);
         self.next_count += 1;
+        self.anything_returned = true;
         key
     }
 
@@ -289,9 +302,9 @@ impl Books {
         pending
     }
 
-    /// Whether a page visit of any owner was ever withheld from the server: quarantined, archived or given up.
+    /// Whether a page visit of any owner was ever withheld from the server, so that a reference to it must be looked up.
     pub fn anything_withheld(&self) -> bool {
-        self.epochs.iter().any(|epoch| {
+        self.anything_returned || self.epochs.iter().any(|epoch| {
             let visits = epoch.counts.page_visits;
             visits.quarantined + visits.archived + visits.discarded + visits.unrecoverable > 0
         })
@@ -330,7 +343,7 @@ mod tests {
     }
 
     fn capture(books: &mut Books, records: usize) -> Vec<RowKey> {
-        (0..records).map(|_| books.capture(Kind::PageVisit).unwrap()).collect()
+        (0..records).map(|_| books.capture(Kind::PageVisit, None).unwrap()).collect()
     }
 
     #[test]

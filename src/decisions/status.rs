@@ -203,7 +203,7 @@ mod tests {
         let mut books = Books::default();
         books.hand_to(Some(&Owner { origin: "https://a".into(), account: "1".into() }));
         for _ in 0..pending {
-            books.capture(Kind::PageVisit).unwrap();
+            books.capture(Kind::PageVisit, None).unwrap();
         }
         books
     }

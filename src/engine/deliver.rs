@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::slice::Slice;
 use super::sync::{End, Halt};
-use super::upload::{Batch, Obstacles, Parcel, split};
+use super::upload::{Batch, Named, Parcel, split};
 use crate::decisions::backoff::{Retry, ServerWait};
 use crate::decisions::limits::Adaptive;
 use crate::decisions::protocol::NamedRecord;
@@ -38,7 +38,7 @@ where
         mut parcel: Parcel<S::Body>,
         mut verdict: Verdict,
     ) -> Result<(), Halt> {
-        let mut obstacles = Obstacles::default();
+        let mut named_bad = Named::new();
         for attempt in 1.. {
             if !matches!(verdict, Verdict::Acknowledged(_)) {
                 self.note_failed(&parcel, &verdict);
@@ -52,10 +52,10 @@ where
                     let words = named
                         .into_iter()
                         .filter_map(|record| Some(((record.kind?, record.id), record.words)));
-                    obstacles.named.extend(words);
-                    parcel = self.prepare(parcel.into_batch(), &obstacles).await?;
+                    named_bad.extend(words);
+                    parcel = self.prepare(parcel.into_batch(), &named_bad).await?;
                     if parcel.is_empty() {
-                        return self.suspect_all(parcel.into_batch(), &obstacles).await;
+                        return self.suspect_all(parcel.into_batch(), &named_bad).await;
                     }
                     (parcel, verdict) = self.exchange(parcel, true).await?;
                     continue;
@@ -268,7 +268,7 @@ where
 
     // A 200 that names records: the others are stored. The published backend blames innocent records after a bad one,
     // so that the first is tried alone, and the rest together.
-    async fn partly(
+    pub(super) async fn partly(
         &mut self,
         parcel: Parcel<S::Body>,
         tally: Tally,
@@ -285,7 +285,7 @@ where
             if rest.is_empty() {
                 break;
             }
-            let parcel = self.prepare(std::mem::take(&mut rest), &Obstacles::default()).await?;
+            let parcel = self.prepare(std::mem::take(&mut rest), &Named::new()).await?;
             if parcel.is_empty() {
                 return self.settle_leaving(parcel).await;
             }
@@ -327,7 +327,7 @@ where
 
     // Sends a blamed record alone: the server takes it, or it is to blame.
     async fn try_blamed(&mut self, record: Batch<S::Body>, words: String) -> Result<(), Halt> {
-        let parcel = self.prepare(record, &Obstacles::default()).await?;
+        let parcel = self.prepare(record, &Named::new()).await?;
         if parcel.is_empty() {
             return self.settle_leaving(parcel).await;
         }
@@ -342,9 +342,9 @@ where
     }
 
     // Every record of a batch is named: no confirmation of the others can make it stand. They wait for proof.
-    async fn suspect_all(&mut self, batch: Batch<S::Body>, obstacles: &Obstacles) -> Result<(), Halt> {
+    async fn suspect_all(&mut self, batch: Batch<S::Body>, named: &Named) -> Result<(), Halt> {
         let mut unexplained = self.state.unexplained.clone();
-        for (kind, id) in obstacles.named.keys() {
+        for (kind, id) in named.keys() {
             unexplained.suspect(*kind, id);
         }
         self.windows.hold(batch, &unexplained);

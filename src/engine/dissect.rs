@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::slice::Slice;
 use super::sync::Halt;
-use super::upload::{Batch, Obstacles, split, unit_of};
+use super::upload::{Batch, Named, split, unit_of};
 use crate::decisions::suspects::{Piece, Unexplained};
 use crate::decisions::sync_state::ProblemCode;
 use crate::decisions::verdict::{Cause, Verdict};
@@ -98,13 +98,9 @@ where
     ) -> Result<(), Halt> {
         let (mut older, mut younger) = (older, younger);
         loop {
-            let first = self.try_part(older, &HashSet::new()).await?;
-            let unstored = match &first {
-                Tried::Failed(batch) => visits_of(batch),
-                Tried::Stored | Tried::Nothing => HashSet::new(),
-            };
+            let first = self.try_part(older).await?;
             let second = match younger {
-                Some(younger) => self.try_part(younger, &unstored).await?,
+                Some(younger) => self.try_part(younger).await?,
                 None => Tried::Nothing,
             };
             let to_blame = match (first, second) {
@@ -129,37 +125,47 @@ where
         }
     }
 
-    async fn try_part(
-        &mut self,
-        batch: Batch<S::Body>,
-        unstored: &HashSet<String>,
-    ) -> Result<Tried<S::Body>, Halt> {
-        let obstacles = Obstacles { unstored: unstored.clone(), ..Obstacles::default() };
-        let parcel = self.prepare(batch, &obstacles).await?;
-        if parcel.is_empty() {
-            self.settle_leaving(parcel).await?;
-            return Ok(Tried::Nothing);
-        }
-        let (parcel, verdict) = self.exchange(parcel, true).await?;
-        match verdict {
-            Verdict::Acknowledged(tally) => self.acknowledge(parcel, tally).await?,
-            Verdict::RefusedFor(named) if named.len() as u64 == parcel.records() => {
-                self.note_failed(&parcel, &Verdict::Unexplained);
+    // Sends a part once; what the server names in it is left out, and the rest sent again.
+    async fn try_part(&mut self, mut batch: Batch<S::Body>) -> Result<Tried<S::Body>, Halt> {
+        let mut named_bad = Named::new();
+        loop {
+            let parcel = self.prepare(batch, &named_bad).await?;
+            if parcel.is_empty() {
+                if named_bad.is_empty() {
+                    self.settle_leaving(parcel).await?;
+                    return Ok(Tried::Nothing);
+                }
                 return Ok(Tried::Failed(parcel.into_batch()));
             }
-            Verdict::Unexplained
-            | Verdict::Shortfall
-            | Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. } => {
+            let (parcel, verdict) = self.exchange(parcel, true).await?;
+            if !matches!(verdict, Verdict::Acknowledged(_)) {
                 self.note_failed(&parcel, &verdict);
-                return Ok(Tried::Failed(parcel.into_batch()));
             }
-            Verdict::Transient { cause, wait } => {
-                self.note_failed(&parcel, &verdict);
-                self.give_up(cause.into(), wait).await?;
+            match verdict {
+                Verdict::Acknowledged(tally) => {
+                    self.acknowledge(parcel, tally).await?;
+                    return Ok(Tried::Stored);
+                }
+                Verdict::PartlyAcknowledged(tally, rejected) if (rejected.len() as u64) < parcel.records() => {
+                    Box::pin(self.partly(parcel, tally, rejected)).await?;
+                    return Ok(Tried::Stored);
+                }
+                Verdict::RefusedFor(named) | Verdict::PartlyAcknowledged(_, named) => {
+                    let words = named.into_iter().filter_map(|record| Some(((record.kind?, record.id), record.words)));
+                    named_bad.extend(words);
+                    batch = parcel.into_batch();
+                }
+                Verdict::Unexplained
+                | Verdict::Shortfall
+                | Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. } => {
+                    return Ok(Tried::Failed(parcel.into_batch()));
+                }
+                verdict => {
+                    Box::pin(self.deliver(parcel, verdict)).await?;
+                    return Ok(Tried::Stored);
+                }
             }
-            verdict => Box::pin(self.deliver(parcel, verdict)).await?,
         }
-        Ok(Tried::Stored)
     }
 
     // Nothing of either was stored. The next attempt goes one split further; records that can't be split are suspects.
@@ -221,16 +227,14 @@ where
         self.give_up(ProblemCode::ServerRefuses, None).await
     }
 
-    // Tries one record out of turn; whatever it refers to is left out, as it may not be on the server yet. If it fails,
-    // it stays where it is: one that was read for the probe alone is read again in its turn.
+    // Tries one record out of turn, without its source if that is not on the server yet. If it fails, it stays where it is: one that was read for the probe alone is read again in its turn.
     async fn probe(&mut self, row: Option<Row<S::Body>>) -> Result<(), Halt> {
         let Some(row) = row else { return Ok(()) };
         let in_memory = self.windows.holds(&row);
         if in_memory && !self.windows.take_waiting(&row) {
             return Ok(());
         }
-        let unstored = row.head.refers_to.iter().cloned().collect();
-        if let Tried::Failed(batch) = self.try_part(vec![row], &unstored).await?
+        if let Tried::Failed(batch) = self.try_part(vec![row]).await?
             && in_memory
         {
             self.windows.give_back(batch);
@@ -273,10 +277,6 @@ where
         }
         Ok(true)
     }
-}
-
-fn visits_of<B>(batch: &Batch<B>) -> HashSet<String> {
-    batch.iter().filter(|row| row.head.kind == Kind::PageVisit).map(|row| row.head.id.clone()).collect()
 }
 
 fn behind<B>(ranges: PerKind<KeyRange>, found: &PerKind<Vec<Row<B>>>) -> Option<PerKind<KeyRange>> {

@@ -61,7 +61,6 @@ where
     /// # Errors
     /// [`EngineError::Record`] for the first malformed one, [`EngineError::Outbox`] where it could not be written.
     pub async fn record(&self, texts: PerKind<Vec<String>>) -> Result<Recorded, EngineError> {
-        let settings = self.settings();
         let mut records = Vec::with_capacity(texts.page_visits.len() + texts.tab_aggregates.len());
         for kind in Kind::ALL {
             for (index, text) in texts.of(kind).iter().enumerate() {
@@ -69,22 +68,33 @@ where
                 records.push(record.map_err(|error| EngineError::Record { kind, index, error })?);
             }
         }
-        let given = records.len() as u64;
-        let records = if settings.records() { keep_allowed(records, &settings) } else { Vec::new() };
-        let not_recorded = given - records.len() as u64;
-        if records.is_empty() {
-            return Ok(Recorded { not_recorded, ..Recorded::default() });
-        }
-        let appended = self.outbox.append(Capture { records, tracker: None }, self.clock.now()).await;
-        let admission = appended.map_err(|error| match error {
+        self.capture(records).await.map_err(|error| match error {
             OutboxError::RevisionHeld { kind, id } => {
-                let is_it =
-                    |text: &String| admit(kind, text, Maker::Caller).is_ok_and(|record| record.head.id == id);
+                let is_it = |text: &String| admit(kind, text, Maker::Caller).is_ok_and(|record| record.head.id == id);
                 let index = texts.of(kind).iter().rposition(is_it).unwrap_or_default();
                 EngineError::Record { kind, index, error: RecordError::RevisionHeld }
             }
             other => other.into(),
-        })?;
+        })
+    }
+
+    /// Keeps records that have passed the door, in one transaction, as far as the settings allow it.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where they could not be written.
+    pub async fn capture(&self, records: Vec<Record>) -> Result<Recorded, OutboxError> {
+        let settings = self.settings();
+        let given = records.len() as u64;
+        if !settings.records() {
+            return Ok(Recorded { not_recorded: given, ..Recorded::default() });
+        }
+        let (records, forbidden) = keep_allowed(records, &settings);
+        let not_recorded = given - records.len() as u64;
+        if records.is_empty() && forbidden.is_empty() {
+            return Ok(Recorded { not_recorded, ..Recorded::default() });
+        }
+        let capture = Capture { records, forbidden, tracker: None };
+        let admission = self.outbox.append(capture, self.clock.now()).await?;
         self.host.changed();
         Ok(Recorded { captured: admission.captured, held_already: admission.held_already, not_recorded })
     }
@@ -135,9 +145,9 @@ where
         let before = state.clone();
         let step = take(&mut state, &mut FreshIds(&self.clock));
         let settings = self.settings();
-        let records = keep_allowed(made_by(step).collect(), &settings);
+        let (records, _) = keep_allowed(made_by(step).collect(), &settings);
         let text = serde_json::to_string(&state).map_err(|_| OutboxError::Unreadable(Document::Tracker))?;
-        let result = self.outbox.append(Capture { records, tracker: Some(text) }, self.clock.now()).await;
+        let result = self.outbox.append(Capture { records, tracker: Some(text), ..Capture::default() }, self.clock.now()).await;
         *remembered = Some(if result.is_ok() { state } else { before });
         if result?.captured > 0 {
             self.host.changed();
@@ -169,26 +179,37 @@ fn made_by(step: Step) -> impl Iterator<Item = Record> {
     visits.chain(aggregates).filter_map(|(kind, text)| admit(kind, &text.ok()?, Maker::Tracker).ok())
 }
 
-// The records that the user's exclusions allow, visits before aggregates; an aggregate goes with its visit (rule 11).
-fn keep_allowed(records: Vec<Record>, settings: &Settings) -> Vec<Record> {
+// The records that the user's exclusions allow, and the visits that they forbid; an aggregate goes with its visit, a
+// source that may not be sent is none (rules 6 and 11).
+fn keep_allowed(records: Vec<Record>, settings: &Settings) -> (Vec<Record>, Vec<Record>) {
     if settings.excluded.is_empty() {
-        return records;
+        return (records, Vec::new());
     }
-    let mut excluded_visits = HashSet::new();
-    let mut allowed = Vec::with_capacity(records.len());
+    let is_forbidden = |record: &&Record| {
+        record.head.kind == Kind::PageVisit && is_excluded(record, &settings.excluded)
+    };
+    let ids: HashSet<String> = records.iter().filter(is_forbidden).map(|record| record.head.id.clone()).collect();
+    let (mut allowed, mut forbidden) = (Vec::with_capacity(records.len()), Vec::new());
     for record in records {
-        let Head { kind, id, refers_to, .. } = record.head.clone();
-        let follows_excluded =
-            kind == Kind::TabAggregate && refers_to.is_some_and(|id| excluded_visits.contains(&id));
-        match without_excluded(record, &settings.excluded) {
-            Some(record) if !follows_excluded => allowed.push(record),
-            Some(_) => {}
-            None => {
-                excluded_visits.insert(id);
+        let orphan = record.head.refers_to.as_ref().is_some_and(|id| ids.contains(id));
+        match (record.head.kind, orphan) {
+            (Kind::PageVisit, _) if ids.contains(&record.head.id) => forbidden.push(record),
+            (Kind::TabAggregate, true) => {}
+            (Kind::PageVisit, true) => {
+                let record = match wire::without_source(&record.body) {
+                    Some(body) => Record { head: Head { refers_to: None, ..rewritten(record.head, &body) }, body },
+                    None => record,
+                };
+                allowed.extend(without_excluded(record, &settings.excluded));
             }
+            _ => allowed.extend(without_excluded(record, &settings.excluded)),
         }
     }
-    allowed
+    (allowed, forbidden)
+}
+
+fn is_excluded(record: &Record, rules: &SiteRules) -> bool {
+    rules.may_touch(&record.head.sites) && wire::own_site(&record.body).is_some_and(|host| rules.excludes(&host))
 }
 
 // The record without the fields that name an excluded site; none where it is about such a site itself.
@@ -196,12 +217,20 @@ fn without_excluded(record: Record, rules: &SiteRules) -> Option<Record> {
     if !rules.may_touch(&record.head.sites) {
         return Some(record);
     }
-    let excluded = |host: &str| rules.excludes(host);
-    if wire::own_site(&record.body).is_some_and(|host| excluded(&host)) {
+    if is_excluded(&record, rules) {
         return None;
     }
+    let excluded = |host: &str| rules.excludes(host);
     match wire::without_sites(record.head.kind, &record.body, &excluded) {
-        Some(body) => admit(record.head.kind, &body, Maker::Tracker).ok(),
+        Some(body) => {
+            let mut head = rewritten(record.head, &body);
+            head.sites.retain(|site| !excluded(site));
+            Some(Record { head, body })
+        }
         None => Some(record),
     }
+}
+
+fn rewritten(head: Head, body: &str) -> Head {
+    Head { bytes: u32::try_from(body.len()).unwrap_or(u32::MAX), ..head }
 }

@@ -1,6 +1,6 @@
 //! One wake's work: batches from the head of the outbox, up to three in flight, until nothing is left or time is up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::task::Poll;
@@ -9,19 +9,18 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Engine;
 use super::sync::{End, Halt, RunOptions};
-use super::upload::{Batch, Obstacles, Parcel, candidate};
+use super::upload::{Batch, Named, Obstacles, Parcel, candidate};
 use super::windows::Windows;
 use crate::decisions::batch::{self, Candidate};
 use crate::decisions::protocol::Answer;
 use crate::decisions::report::Report;
 use crate::decisions::schedule::Stop;
-use crate::decisions::suspects::Unexplained;
 use crate::decisions::sync_state::{Progress, SyncState};
 use crate::decisions::verdict::{self, Cause, NoAnswer, Sent, Verdict};
 use crate::outbox::Overview;
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
-use crate::ports::store::{Row, Store};
+use crate::ports::store::{Row, Store, Table};
 use crate::ports::transport::Transport;
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
@@ -148,7 +147,7 @@ where
                     self.windows.give_back(batch);
                     break;
                 }
-                let parcel = self.prepare(batch, &Obstacles::default()).await?;
+                let parcel = self.prepare(batch, &Named::new()).await?;
                 if !parcel.is_empty() {
                     // It is sent.
                 } else if parcel.anything_leaves() {
@@ -264,19 +263,38 @@ where
         }
     }
 
-    /// Makes a batch ready: looks up what can't be referred to, and cuts what the user excluded.
+    /// Makes a batch ready: looks up what can't be referred to, and cuts what the user excluded. `named` are records
+    /// that the server has named as bad.
     pub(super) async fn prepare(
         &mut self,
         batch: Batch<S::Body>,
-        known: &Obstacles,
+        named: &Named,
     ) -> Result<Parcel<S::Body>, Halt> {
-        let mut obstacles = known.clone();
-        let trouble: &Unexplained = &self.state.unexplained;
-        let suspects = trouble.suspects.iter().filter(|suspect| suspect.kind == Kind::PageVisit);
-        obstacles.unstored.extend(suspects.map(|suspect| suspect.id.clone()));
-        if self.withholds {
-            let references: Vec<String> = batch.iter().filter_map(|row| row.head.refers_to.clone()).collect();
-            obstacles.withheld.extend(self.engine.outbox.withheld(&references).await?);
+        let here: HashSet<&str> =
+            batch.iter().filter(|row| row.head.kind == Kind::PageVisit).map(|row| row.head.id.as_str()).collect();
+        let elsewhere: Vec<(&Row<S::Body>, &String)> = batch
+            .iter()
+            .filter_map(|row| Some((row, row.head.refers_to.as_ref()?)))
+            .filter(|(_, id)| !here.contains(id.as_str()))
+            .collect();
+        let unstored = elsewhere.iter().map(|(_, id)| *id).filter(|id| self.windows.awaits(id)).cloned().collect();
+        let mut obstacles = Obstacles { unstored, named: named.clone(), ..Obstacles::default() };
+        let doubtful: Vec<String> = elsewhere
+            .iter()
+            .filter(|(row, _)| self.withholds || row.follows.is_some_and(|place| self.windows.is_elsewhere(place)))
+            .map(|(_, id)| (*id).clone())
+            .collect();
+        if !doubtful.is_empty() {
+            for (id, table) in self.engine.outbox.whereabouts(&doubtful).await? {
+                match table {
+                    Table::Outbox(_) => {
+                        obstacles.unstored.insert(id);
+                    }
+                    aside => {
+                        obstacles.withheld.insert(id, aside);
+                    }
+                }
+            }
         }
         let parcel = Parcel::prepare(batch, &self.engine.settings(), &obstacles);
         self.withholds |= parcel.withholds_visits();

@@ -56,15 +56,18 @@ pub(super) fn split<B>(batch: Batch<B>, first: Option<usize>) -> Result<(Batch<B
     Err(batch)
 }
 
+/// Records that the server has named as bad, with its words.
+pub(super) type Named = HashMap<(Kind, String), String>;
+
 /// Why records can't go, or not as they are.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Obstacles {
     /// Page visits that are not on the server and won't be before this batch, and where they are.
     pub withheld: HashMap<String, Table>,
-    /// Page visits that have failed just now, or wait for proof: nothing may refer to them yet.
+    /// Page visits that wait outside the batch: nothing may refer to them yet.
     pub unstored: HashSet<String>,
     /// Records that the server has named as bad, with its words.
-    pub named: HashMap<(Kind, String), String>,
+    pub named: Named,
 }
 
 /// What becomes of a row of the parcel.

@@ -1,6 +1,6 @@
 //! The rows that a slice has read and not yet settled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::upload::{Batch, candidate};
 use crate::decisions::batch::{self, Cut, Limits};
@@ -18,13 +18,15 @@ pub(super) struct Windows<B> {
     waiting: PerKind<Vec<Row<B>>>,
     /// Suspects and their aggregates: not sent until something proves that it is they.
     held: Batch<B>,
-    /// Everything that was read and is not settled.
-    unsettled: PerKind<BTreeSet<RowKey>>,
+    /// Everything that was read and is not settled, by place, with its id.
+    unsettled: PerKind<BTreeMap<RowKey, String>>,
+    /// How many unsettled rows each page visit has.
+    visits: HashMap<String, usize>,
 }
 
 impl<B: Body> Windows<B> {
     pub(super) fn new() -> Self {
-        Self { unread: None, waiting: PerKind::default(), held: Vec::new(), unsettled: PerKind::default() }
+        Self { unread: None, waiting: PerKind::default(), held: Vec::new(), unsettled: PerKind::default(), visits: HashMap::new() }
     }
 
     /// Goes on to another epoch.
@@ -39,7 +41,7 @@ impl<B: Body> Windows<B> {
 
     /// Whether a row is in memory and not settled.
     pub(super) fn holds(&self, row: &Row<B>) -> bool {
-        self.unsettled.of(row.head.kind).contains(&row.key)
+        self.unsettled.of(row.head.kind).contains_key(&row.key)
     }
 
     /// Whether no row is left in memory.
@@ -72,8 +74,11 @@ impl<B: Body> Windows<B> {
                 Some(last) if rows.len() >= WINDOW_RECORDS => last.key.next(),
                 _ => range.to,
             };
-            self.unsettled.of_mut(kind).extend(rows.iter().map(|row| row.key));
             for row in rows {
+                self.unsettled.of_mut(kind).insert(row.key, row.head.id.clone());
+                if kind == Kind::PageVisit {
+                    *self.visits.entry(row.head.id.clone()).or_default() += 1;
+                }
                 let holds = trouble.holds(kind, &row.head.id, row.head.refers_to.as_deref());
                 if holds { self.held.push(row) } else { self.waiting.of_mut(kind).push(row) }
             }
@@ -140,17 +145,35 @@ impl<B: Body> Windows<B> {
         std::mem::take(&mut self.held)
     }
 
+    /// Whether a page visit was read and is not settled.
+    pub(super) fn awaits(&self, visit: &str) -> bool {
+        self.visits.contains_key(visit)
+    }
+
+    /// Whether a place is one of another epoch, or one that is not read yet.
+    pub(super) fn is_elsewhere(&self, place: RowKey) -> bool {
+        self.unread.is_none_or(|unread| {
+            let unread = unread.page_visits;
+            place.epoch() + 1 != unread.to.epoch() || unread.contains(place)
+        })
+    }
+
     /// Notes that rows are settled.
     pub(super) fn settled(&mut self, kind: Kind, keys: impl Iterator<Item = RowKey>) {
-        let unsettled = self.unsettled.of_mut(kind);
         for key in keys {
-            unsettled.remove(&key);
+            let Some(id) = self.unsettled.of_mut(kind).remove(&key) else { continue };
+            if let (Kind::PageVisit, Some(rows)) = (kind, self.visits.get_mut(&id)) {
+                *rows -= 1;
+                if *rows == 0 {
+                    self.visits.remove(&id);
+                }
+            }
         }
     }
 
     /// The lowest place of a kind that may still hold a row once `leaving` are gone.
     pub(super) fn lowest(&self, kind: Kind, leaving: &BTreeSet<RowKey>) -> Option<RowKey> {
-        let staying = self.unsettled.of(kind).iter().find(|key| !leaving.contains(key)).copied();
+        let staying = self.unsettled.of(kind).keys().find(|key| !leaving.contains(key)).copied();
         let unread = self.unread.map(|unread| *unread.of(kind)).filter(|range| range.from < range.to);
         let behind = leaving.last().map(|key| key.next());
         staying.or_else(|| unread.map(|range| range.from)).or(behind)

@@ -7,7 +7,7 @@ use crate::decisions::ledger::Books;
 use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
 use crate::words::key::RowKey;
 use crate::words::kind::Kind;
-use crate::words::record::Record;
+use crate::words::record::{Head, Record};
 use crate::words::time::UnixMillis;
 
 /// What enters the outbox in one transaction: all of it or nothing.
@@ -15,6 +15,8 @@ use crate::words::time::UnixMillis;
 pub struct Capture {
     /// The records, in the order in which they were made.
     pub records: Vec<Record>,
+    /// Records that may not be kept (an excluded site's): only their ids are, so that what refers to them is known.
+    pub forbidden: Vec<Record>,
     /// The tracker's memory after making them, as a JSON text.
     pub tracker: Option<String>,
 }
@@ -32,12 +34,17 @@ impl<S: Store> Outbox<S> {
     /// Adds records behind all others, and counts them as captured under the owner of now.
     ///
     /// A record that a row holds already with the same revision and body is not added again. What a record refers to is
-    /// put before it where both come together.
+    /// put before it where both come together. A later revision, and the aggregate of a visit that is on this machine,
+    /// stay with the owner of the first (rule 10).
     ///
     /// # Errors
     /// [`OutboxError::RevisionHeld`] where a row holds the record at this revision with another body.
     pub async fn append(&self, capture: Capture, now: UnixMillis) -> Result<Admission, OutboxError> {
-        let Capture { records, tracker } = capture;
+        let Capture { records, forbidden, tracker } = capture;
+        let places = match self.anything_aside.get() {
+            true => vec![Table::Quarantine, Table::Archive],
+            false => Vec::new(),
+        };
         let records = sources_first(records);
         let mut queries = vec![Query::Document(Document::Books)];
         for record in &records {
@@ -46,18 +53,28 @@ impl<S: Store> Outbox<S> {
             if let Some(id) = &record.head.refers_to {
                 queries.push(Query::KeysOf { table: Table::Outbox(Kind::PageVisit), id: id.clone() });
             }
+            let related = [Some(&record.head.id), record.head.refers_to.as_ref()].into_iter().flatten();
+            for (id, table) in related.flat_map(|id| places.iter().map(move |table| (id, *table))) {
+                queries.push(Query::KeysOf { table, id: id.clone() });
+            }
         }
         self.store
             .update(&queries, |answers| {
                 let mut answers = answers.into_iter();
                 let mut books: Books = parse(Document::Books, answers.next().and_then(Answer::document))?;
                 let mut admission = Admission::default();
+                self.anything_aside.set(books.anything_withheld() || !forbidden.is_empty());
                 let mut changes = Vec::with_capacity(records.len() + 2);
                 let mut visits: HashMap<String, RowKey> = HashMap::new();
                 let mut within: HashMap<(Kind, String, u32), String> = HashMap::new();
                 for Record { head, body } in records {
                     let held = answers.next().map(Answer::rows).unwrap_or_default();
                     let referred = head.refers_to.as_ref().and_then(|_| answers.next()).map(Answer::keys);
+                    let mut aside_of = |asked: bool| -> Option<RowKey> {
+                        let tables = if asked { places.len() } else { 0 };
+                        answers.by_ref().take(tables).flat_map(Answer::keys).min()
+                    };
+                    let (own_aside, referred_aside) = (aside_of(true), aside_of(head.refers_to.is_some()));
                     let stored =
                         held.iter().find(|row| row.head.revision == head.revision).map(|row| row.body.text());
                     let identity = (head.kind, head.id.clone(), head.revision);
@@ -73,7 +90,12 @@ impl<S: Store> Outbox<S> {
                         let stored = referred.and_then(|keys| keys.first().copied());
                         stored.or_else(|| visits.get(id).copied())
                     });
-                    let key = books.capture(head.kind)?;
+                    let earlier = held.first().map(|row| row.key).or(own_aside);
+                    let kin = match head.kind {
+                        Kind::PageVisit => earlier,
+                        Kind::TabAggregate => earlier.or(follows).or(referred_aside),
+                    };
+                    let key = books.capture(head.kind, kin.map(RowKey::epoch))?;
                     if head.kind == Kind::PageVisit {
                         visits.entry(head.id.clone()).or_insert(key);
                     }
@@ -86,7 +108,15 @@ impl<S: Store> Outbox<S> {
                         Row { key, head, follows, captured_at: now, body, note: None },
                     ));
                 }
-                if admission.captured > 0 {
+                for Record { head, .. } in forbidden {
+                    let key = books.place_of_memory()?;
+                    let note = Some(r#"{"reason":"excluded","counted":false}"#.to_owned());
+                    let head = Head { bytes: 0, sites: Vec::new(), ..head };
+                    let body = S::Body::from(String::new());
+                    let row = Row { key, head, follows: None, captured_at: now, body, note };
+                    changes.push(Change::Insert(Table::Discarded, row));
+                }
+                if !changes.is_empty() {
                     changes.push(write(Document::Books, &books)?);
                 }
                 if let Some(tracker) = tracker {

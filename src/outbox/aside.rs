@@ -115,18 +115,21 @@ impl<S: Store> Outbox<S> {
             .await
     }
 
-    /// Which of these records can't be referred to, and where they are instead of on the server.
-    pub async fn withheld(&self, ids: &[String]) -> Result<HashMap<String, Table>, OutboxError> {
-        let ids: Vec<&String> = ids.iter().collect::<HashSet<_>>().into_iter().collect();
+    /// Which of these page visits are on this machine, and where: what refers to them can't count on the server.
+    pub async fn whereabouts(&self, ids: &[String]) -> Result<HashMap<String, Table>, OutboxError> {
+        let ids: HashSet<&String> = ids.iter().collect();
+        let outbox = Table::Outbox(Kind::PageVisit);
         let questions: Vec<(&String, Table)> =
-            ids.into_iter().flat_map(|id| Table::ASIDE.map(|table| (id, table))).collect();
-        let queries: Vec<Query> = questions
-            .iter()
-            .map(|(id, table)| Query::Revisions { table: *table, id: (*id).clone() })
-            .collect();
+            ids.into_iter().flat_map(|id| [outbox].into_iter().chain(Table::ASIDE).map(move |table| (id, table))).collect();
+        let queries: Vec<Query> =
+            questions.iter().map(|(id, table)| Query::Revisions { table: *table, id: (*id).clone() }).collect();
         let answers = self.store.read(&queries).await?.into_iter().map(Answer::rows);
         let is_visit = |rows: &Vec<Row<S::Body>>| rows.iter().any(|row| row.head.kind == Kind::PageVisit);
-        let withheld = questions.into_iter().zip(answers).filter(|(_, rows)| is_visit(rows));
-        Ok(withheld.map(|((id, table), _)| (id.clone(), table)).collect())
+        let found = questions.into_iter().zip(answers).filter(|(_, rows)| is_visit(rows));
+        let mut whereabouts = HashMap::new();
+        for ((id, table), _) in found {
+            whereabouts.entry(id.clone()).or_insert(table);
+        }
+        Ok(whereabouts)
     }
 }

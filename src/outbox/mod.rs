@@ -6,6 +6,8 @@ mod append;
 mod aside;
 mod settle;
 
+use std::cell::Cell;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -51,6 +53,9 @@ pub enum OutboxError {
 #[derive(Debug)]
 pub struct Outbox<S> {
     store: S,
+    // Whether the books, when they were last seen, told of records that were set aside: only then are those tables
+    // asked at capture.
+    anything_aside: Cell<bool>,
 }
 
 /// What becomes of the login that the database remembers.
@@ -95,7 +100,7 @@ fn overview<B>(answers: &mut impl Iterator<Item = Answer<B>>) -> Result<Overview
 impl<S: Store> Outbox<S> {
     /// An outbox over `store`.
     pub const fn new(store: S) -> Self {
-        Self { store }
+        Self { store, anything_aside: Cell::new(true) }
     }
 
     /// The store beneath.
@@ -105,7 +110,9 @@ impl<S: Store> Outbox<S> {
 
     /// Reads the books and the syncer's memory.
     pub async fn overview(&self) -> Result<Overview, OutboxError> {
-        overview(&mut self.store.read(&OVERVIEW).await?.into_iter())
+        let overview = overview(&mut self.store.read(&OVERVIEW).await?.into_iter())?;
+        self.anything_aside.set(overview.books.anything_withheld());
+        Ok(overview)
     }
 
     /// Reads a document of its own: the tracker's memory, the login.

@@ -83,6 +83,7 @@ async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBod
             Ok(Answer::Document(found.and_then(|text| text.as_string())))
         }
         Query::Rows { range, limit, .. } if holds_nothing(*range, *limit) => Ok(Answer::Rows(Vec::new())),
+        Query::Last { range, .. } if holds_nothing(*range, 1) => Ok(Answer::Rows(Vec::new())),
         Query::Keys { range, limit, .. } if holds_nothing(*range, *limit) => Ok(Answer::Keys(Vec::new())),
         Query::Rows { table: name, range, limit } => {
             let range = Some(idb_range(*range)?);

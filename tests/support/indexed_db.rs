@@ -101,7 +101,10 @@ pub async fn the_database_has_its_tables_from_the_first_transaction_on(name: Str
         .iter()
         .filter_map(|part| part.as_string())
         .collect();
-    assert_eq!(shape, ["1", "archive", "documents", "page_visits", "quarantine", "tab_aggregates"]);
+    assert_eq!(
+        shape,
+        ["1", "archive", "discarded", "documents", "page_visits", "quarantine", "tab_aggregates"]
+    );
 }
 
 pub async fn first_transactions_at_once_leave_no_connection_behind(name: String) {

@@ -25,6 +25,8 @@ macro_rules! for_every_store_case {
             a_range_holds_its_first_place_and_not_the_one_behind_its_last
             an_empty_range_holds_nothing
             a_limit_takes_the_first_of_a_range
+            the_last_row_of_a_range_is_found
+            rows_that_refer_to_a_record_are_found_where_they_were_set_aside
             revisions_are_found_by_the_whole_id_and_in_their_own_table_alone
             one_key_may_stand_in_several_tables
             documents_are_written_replaced_and_erased
@@ -259,6 +261,7 @@ pub async fn an_empty_range_holds_nothing<S: Store>(open: impl Fn() -> S) {
     insert(&store, VISITS, 1..=3).await;
     assert!(keys(&store, VISITS, range(2, 2), 9).await.is_empty());
     assert!(rows(&store, VISITS, range(2, 2), 9).await.is_empty());
+    assert!(read_one(&store, Query::Last { table: VISITS, range: range(2, 2) }).await.rows().is_empty());
     change(&store, vec![Change::Delete(VISITS, range(2, 2))]).await.unwrap();
     assert_eq!(all_keys(&store, VISITS).await, places(&[1, 2, 3]));
 }
@@ -271,6 +274,39 @@ pub async fn a_limit_takes_the_first_of_a_range<S: Store>(open: impl Fn() -> S) 
         let found = rows(&store, VISITS, range(2, 9), limit).await;
         assert_eq!(found.iter().map(|row| row.key).collect::<Vec<_>>(), expected, "limit {limit}");
         assert_eq!(keys(&store, VISITS, range(2, 9), limit).await, expected, "limit {limit}");
+    }
+}
+
+pub async fn the_last_row_of_a_range_is_found<S: Store>(open: impl Fn() -> S) {
+    let store = open();
+    insert(&store, VISITS, [1, 2, 5, 8]).await;
+    for (range, expected) in
+        [(EVERYTHING, &[8][..]), (range(2, 8), &[5]), (range(3, 5), &[]), (range(9, 20), &[])]
+    {
+        let queries = [Query::Last { table: VISITS, range }, Query::Document(Document::Books)];
+        let answers = store.read(&queries).await.unwrap();
+        let found: Vec<RowKey> = answers.into_iter().flat_map(Answer::rows).map(|row| row.key).collect();
+        assert_eq!(found, places(expected));
+    }
+}
+
+pub async fn rows_that_refer_to_a_record_are_found_where_they_were_set_aside<S: Store>(open: impl Fn() -> S) {
+    let store = open();
+    let referring = |count, to: &str| {
+        let mut row: Row<S::Body> = row(count);
+        row.head.refers_to = Some(to.into());
+        row
+    };
+    for table in Table::ASIDE {
+        let changes = vec![
+            Change::Insert(table, referring(3, "visit")),
+            Change::Insert(table, referring(1, "visit")),
+            Change::Insert(table, referring(2, "visit 2")),
+            Change::Insert(table, row_of(key(4), "visit")),
+        ];
+        change(&store, changes).await.unwrap();
+        let found = read_one(&store, Query::Referring { table, id: "visit".into() }).await.rows();
+        assert_eq!(found.iter().map(|row| row.key).collect::<Vec<_>>(), places(&[1, 3]));
     }
 }
 

@@ -100,6 +100,9 @@ fn check_records<R: Record>(raw_records: &[&RawValue], failed: &mut Vec<FailedRe
 }
 
 fn check_record<R: Record>(raw: &RawValue) -> Result<R, (Option<String>, FieldError)> {
+    if raw.get().len() > policy::MAX_RECORD_BYTES {
+        return Err((envelope::readable_id(raw, R::ID_NAMES), FieldError::record("is larger than 256 KiB")));
+    }
     let map: Map<String, Value> = serde_json::from_str(raw.get())
         .map_err(|error| (envelope::readable_id(raw, R::ID_NAMES), fields::unreadable(raw, &error)))?;
     let id = R::ID_NAMES.iter().find_map(|name| map.get(*name).and_then(fields::id_text));
@@ -206,6 +209,18 @@ mod tests {
         assert!(failures(&nested(policy::MAX_JSON_DEPTH - 1)).is_empty());
         assert_eq!(failures(&nested(policy::MAX_JSON_DEPTH)).len(), 1);
         assert_eq!(failures(&nested(100_000)).len(), 1);
+    }
+
+    #[test]
+    fn a_record_is_at_most_256_kib_long() {
+        let long = format!("[{}0]", "0,".repeat(policy::MAX_RECORD_BYTES / 2));
+        let failed = failures(&format!(
+            r#"{{"pageVisits":[{{"id":"1","url":"https://e.com/","visited_at":1,"new":{long}}}]}}"#
+        ));
+        assert_eq!(
+            failed.first().map(|f| (f.id.as_deref(), f.error)),
+            Some((Some("1"), "is larger than 256 KiB"))
+        );
     }
 
     #[test]

@@ -9,9 +9,12 @@
 )]
 #![allow(missing_docs, reason = "a test world; what matters is said at the modules")]
 
+pub mod act;
 pub mod host;
 pub mod network;
 pub mod random;
+pub mod referee;
+pub mod run;
 pub mod scene;
 pub mod server;
 pub mod store;

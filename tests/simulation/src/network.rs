@@ -25,6 +25,22 @@ pub enum NetworkFault {
     Instead(Answer),
     /// The server works on it, and this is told in place of its answer.
     AnswerReplaced(Answer),
+    /// The server works on it, and the connection breaks within the answer.
+    AnswerCutOff,
+}
+
+impl NetworkFault {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::LostRequest => "request lost",
+            Self::LostAnswer => "answer lost after commit",
+            Self::Slow(ms) if *ms >= 25_000 => "answer too late",
+            Self::Slow(_) => "slow answer",
+            Self::Instead(_) => "wrong answer",
+            Self::AnswerReplaced(_) => "answer replaced after commit",
+            Self::AnswerCutOff => "answer cut off after commit",
+        }
+    }
 }
 
 /// What a referee remembers of a request.
@@ -46,6 +62,16 @@ pub struct Network {
     pub faults: RefCell<VecDeque<Option<NetworkFault>>>,
     pub seen: RefCell<Vec<Seen>>,
     pub latency_ms: Cell<i64>,
+    /// Sites that no body may name.
+    pub forbidden: RefCell<Vec<String>>,
+    /// Whether anything may be sent at all.
+    pub may_send: Cell<bool>,
+    /// Nothing may be sent before this moment, by the world's monotonic clock: a server has asked for it.
+    not_before_ms: Cell<i64>,
+    /// Hears of every request and what came of it.
+    pub tell: Cell<fn(&str)>,
+    /// Faults that fired.
+    pub fired: RefCell<Vec<&'static str>>,
     pub in_flight: Cell<usize>,
     pub most_in_flight: Cell<usize>,
 }
@@ -58,6 +84,11 @@ impl Network {
             faults: RefCell::default(),
             seen: RefCell::default(),
             latency_ms: Cell::new(5),
+            forbidden: RefCell::default(),
+            may_send: Cell::new(true),
+            not_before_ms: Cell::new(0),
+            tell: Cell::new(|_| {}),
+            fired: RefCell::default(),
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
         })
@@ -65,6 +96,20 @@ impl Network {
 
     pub fn fail_next(&self, fault: NetworkFault) {
         self.faults.borrow_mut().push_back(Some(fault));
+    }
+
+    /// Waits that were asked for are not checked any more: a wrong clock can't keep them.
+    pub fn forget_waits(&self) {
+        self.not_before_ms.set(0);
+    }
+
+    // Notes the wait that an answer asks for.
+    fn heed(&self, answer: &Answer) {
+        let body_secs = serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| body["retry_after"].as_i64());
+        let header_secs = answer.retry_after.as_ref().and_then(|secs| secs.parse::<i64>().ok());
+        if let Some(secs) = body_secs.max(header_secs) {
+            self.not_before_ms.set(self.world.monotonic() + secs * 1000);
+        }
     }
 
     // The rules that hold for every request, whatever else is tested.
@@ -79,6 +124,11 @@ impl Network {
         assert!(tab_aggregates.len() <= 100, "{} tab aggregates in a request", tab_aggregates.len());
         assert!(body.len() <= 512 * 1024, "{} bytes in a request", body.len());
         assert!(!page_visits.is_empty() || !tab_aggregates.is_empty(), "an empty request");
+        assert!(self.may_send.get(), "a request while nothing may be sent");
+        assert!(self.world.monotonic() >= self.not_before_ms.get(), "a request within a wait that the server asked for");
+        for site in self.forbidden.borrow().iter() {
+            assert!(!body.contains(site), "an excluded site is named in a request");
+        }
         let parsed: Value = serde_json::from_str(&body).expect("a body that is not JSON");
         let list = |name: &str| parsed[name].as_array().expect("a list").clone();
         let seen = Seen {
@@ -116,9 +166,10 @@ impl Drop for InFlight<'_> {
 impl Transport<String> for Line {
     async fn post(&self, request: Request<String>) -> Result<Answer, NoAnswer> {
         let network = &*self.0;
-        if let Payload::Json(_) = &request.payload {
+        if let Payload::Json(text) = &request.payload {
             network.world.pass(1).await;
-            return Ok(Answer { status: 404, ..Answer::default() });
+            let body: Value = serde_json::from_str(text).expect("a body that is not JSON");
+            return Ok(network.server.borrow_mut().refresh(body["refresh_token"].as_str().unwrap_or_default()));
         }
         let seen = network.check(&request);
         network.seen.borrow_mut().push(seen.clone());
@@ -126,12 +177,36 @@ impl Transport<String> for Line {
         network.most_in_flight.set(network.most_in_flight.get().max(network.in_flight.get()));
         let _in_flight = InFlight(network);
         let fault = network.faults.borrow_mut().pop_front().flatten();
+        network.fired.borrow_mut().extend(fault.as_ref().map(NetworkFault::name));
         let deliver = || {
             let bearer = seen.bearer.clone().unwrap_or_default();
             network.server.borrow_mut().upload(&bearer, &seen.page_visits, &seen.tab_aggregates)
         };
         let latency = network.latency_ms.get();
         network.world.pass(latency).await;
+        let outcome = self.travel(&request, fault, deliver).await;
+        (network.tell.get())(&format!("    {} -> {}", summary(&seen), match &outcome {
+            Ok(answer) => format!("{} {}", answer.status, answer.body),
+            Err(none) => format!("{none:?}"),
+        }));
+        outcome
+    }
+}
+
+fn summary(seen: &Seen) -> String {
+    let ids = |records: &[Value]| records.iter().filter_map(|record| record["id"].as_str()).collect::<Vec<_>>().join(" ");
+    format!("[{}] [{}]", ids(&seen.page_visits), ids(&seen.tab_aggregates))
+}
+
+impl Line {
+    async fn travel(
+        &self,
+        request: &Request<String>,
+        fault: Option<NetworkFault>,
+        deliver: impl Fn() -> Answer,
+    ) -> Result<Answer, NoAnswer> {
+        let network = &*self.0;
+        let latency = network.latency_ms.get();
         match fault {
             None => {
                 let answer = deliver();
@@ -149,7 +224,14 @@ impl Transport<String> for Line {
                 network.world.pass(ms.min(request.timeout.0)).await;
                 if ms >= request.timeout.0 { Err(NoAnswer::TimedOut) } else { Ok(answer) }
             }
-            Some(NetworkFault::Instead(answer)) => Ok(answer),
+            Some(NetworkFault::Instead(answer)) => {
+                network.heed(&answer);
+                Ok(answer)
+            }
+            Some(NetworkFault::AnswerCutOff) => {
+                deliver();
+                Err(NoAnswer::BodyCutOff)
+            }
             Some(NetworkFault::AnswerReplaced(answer)) => {
                 deliver();
                 Ok(answer)

@@ -73,11 +73,16 @@ impl Scene {
         self.worker_as(session("user-1"))
     }
 
-    pub fn worker_as(&self, session: Option<Session>) -> TestEngine {
+    /// A new worker that has not yet opened its database.
+    pub fn closed_worker(&self) -> TestEngine {
         let store = DiskStore { world: Rc::clone(&self.world), disk: Rc::clone(&self.disk) };
         let host = SimulatedHost { world: Rc::clone(&self.world), browser: Rc::clone(&self.browser) };
         let clock = SimulatedClock(Rc::clone(&self.world));
-        let engine = Engine::new(Outbox::new(store), Line(Rc::clone(&self.network)), clock, host);
+        Engine::new(Outbox::new(store), Line(Rc::clone(&self.network)), clock, host)
+    }
+
+    pub fn worker_as(&self, session: Option<Session>) -> TestEngine {
+        let engine = self.closed_worker();
         let server_url = "https://api.example.com/api/v1".into();
         let settings = Settings { server_url, consent: true, session, ..Settings::default() };
         self.world.run(engine.open(settings)).unwrap();

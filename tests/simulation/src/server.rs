@@ -46,6 +46,7 @@ pub struct Server {
     /// References must be known or stand in the same batch.
     pub wants_order: bool,
     pub max_records: usize,
+    pub can_refresh: bool,
     pub poison: BTreeMap<String, Poison>,
     pub stored: BTreeMap<String, BTreeMap<RecordKey, Stored>>,
     /// Tokens and whose they are.
@@ -61,6 +62,7 @@ impl Default for Server {
             gives_counts: true,
             wants_order: true,
             max_records: 100,
+            can_refresh: false,
             poison: BTreeMap::new(),
             stored: BTreeMap::new(),
             tokens: BTreeMap::from([("token-1".into(), "user-1".into())]),
@@ -78,6 +80,16 @@ fn id_of(record: &Value) -> String {
 }
 
 impl Server {
+    /// Renews a login by its refresh token, `refresh-N` for `user-N`.
+    pub fn refresh(&mut self, refresh_token: &str) -> Answer {
+        let Some(number) = refresh_token.strip_prefix("refresh-").filter(|_| self.can_refresh) else {
+            return Answer { status: 404, ..Answer::default() };
+        };
+        let token = format!("renewed-{number}-{}", self.tokens.len());
+        self.tokens.insert(token.clone(), format!("user-{number}"));
+        answer(200, &json!({ "data": { "AccessToken": token, "RefreshToken": refresh_token, "ExpiresIn": 3600 } }))
+    }
+
     /// Takes one upload, and commits or refuses it.
     pub fn upload(&mut self, bearer: &str, visits: &[Value], aggregates: &[Value]) -> Answer {
         let Some(account) = self.tokens.get(bearer).cloned() else {

@@ -23,13 +23,17 @@ pub enum StorageFault {
 #[derive(Debug)]
 pub struct Disk {
     pub memory: MemoryStore,
-    /// Faults of the transactions to come, writes only; none where it is empty.
+    /// Faults of the writes to come; none where it is empty.
     pub faults: RefCell<VecDeque<StorageFault>>,
+    /// Faults of the reads to come.
+    pub read_faults: RefCell<VecDeque<Option<StoreError>>>,
+    /// Faults that fired.
+    pub fired: RefCell<Vec<&'static str>>,
 }
 
 impl Disk {
     pub fn new() -> Rc<Self> {
-        Rc::new(Self { memory: MemoryStore::default(), faults: RefCell::default() })
+        Rc::new(Self { memory: MemoryStore::default(), faults: RefCell::default(), read_faults: RefCell::default(), fired: RefCell::default() })
     }
 }
 
@@ -45,6 +49,10 @@ impl Store for DiskStore {
 
     async fn read(&self, queries: &[Query]) -> Result<Vec<Answer<String>>, StoreError> {
         self.world.pass(1).await;
+        if let Some(error) = self.disk.read_faults.borrow_mut().pop_front().flatten() {
+            self.disk.fired.borrow_mut().push("read fails");
+            return Err(error);
+        }
         let found = self.disk.memory.read(queries).await;
         self.world.pass(0).await;
         found
@@ -58,12 +66,20 @@ impl Store for DiskStore {
         self.world.pass(1).await;
         let fault = self.disk.faults.borrow_mut().pop_front().unwrap_or(StorageFault::None);
         if let StorageFault::Fails(error) = fault {
+            self.disk.fired.borrow_mut().push(match error {
+                StoreError::QuotaExceeded => "write: no space",
+                StoreError::Closed => "write: connection closed",
+                _ => "write fails",
+            });
             return Err(error.into());
         }
         let result = self.disk.memory.update(queries, decide).await;
         self.world.pass(0).await;
         match fault {
-            StorageFault::FailsAfterCommit(error) if result.is_ok() => Err(error.into()),
+            StorageFault::FailsAfterCommit(error) if result.is_ok() => {
+                self.disk.fired.borrow_mut().push("write told as failed");
+                Err(error.into())
+            }
             _ => result,
         }
     }

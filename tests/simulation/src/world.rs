@@ -73,11 +73,16 @@ impl World {
 
     /// Polls a future at most `polls` times; time passes between the polls. A worker's death is a number of polls.
     pub fn run_for<T>(&self, future: impl Future<Output = T>, polls: u64) -> End<T> {
-        let mut future = pin!(future);
+        let end = self.run_pinned(pin!(future), polls);
+        self.waiting.borrow_mut().clear();
+        end
+    }
+
+    /// The same for a future that may go on later: a frozen worker.
+    pub fn run_pinned<T>(&self, mut future: Pin<&mut impl Future<Output = T>>, polls: u64) -> End<T> {
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..polls {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
-                self.waiting.borrow_mut().clear();
                 return End::Finished(result);
             }
             let next = self.waiting.borrow_mut().pop_first();
@@ -85,7 +90,6 @@ impl World {
             self.monotonic_ms.set(self.monotonic_ms.get().max(due));
             wakers.into_iter().for_each(Waker::wake);
         }
-        self.waiting.borrow_mut().clear();
         End::Died
     }
 }
