@@ -17,7 +17,7 @@ use heyho_sync::words::time::{Millis, UnixMillis};
 
 #[test]
 fn a_backlog_drains_in_order_within_the_limits_and_each_record_is_stored_once() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     for start in (0..8_651).step_by(500) {
         scene.record(&engine, start..(start + 500).min(8_651));
@@ -41,7 +41,7 @@ fn a_backlog_drains_in_order_within_the_limits_and_each_record_is_stored_once() 
 
 #[test]
 fn only_what_was_sent_is_deleted_and_what_comes_during_an_upload_waits_for_the_next() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..3);
     let both = async {
@@ -62,7 +62,7 @@ fn only_what_was_sent_is_deleted_and_what_comes_during_an_upload_waits_for_the_n
 fn a_worker_that_dies_at_any_await_loses_nothing_and_nothing_is_stored_twice_with_effect() {
     let mut deaths = 0;
     for polls in 1.. {
-        let scene = Scene::new();
+        let scene = Scene::default();
         let engine = scene.worker();
         scene.record(&engine, 0..250);
         let end = scene.world.run_for(engine.sync(RunOptions::default()), polls);
@@ -86,7 +86,7 @@ fn a_worker_that_dies_at_any_await_loses_nothing_and_nothing_is_stored_twice_wit
 
 #[test]
 fn the_same_content_carries_the_same_idempotency_key() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..2);
     scene.network.fail_next(NetworkFault::LostAnswer);
@@ -122,7 +122,7 @@ fn what_is_no_acknowledgement_deletes_nothing() {
         instead(500, ""),
         instead(503, ""),
     ] {
-        let scene = Scene::new();
+        let scene = Scene::default();
         let engine = scene.worker();
         scene.record(&engine, 0..5);
         for _ in 0..20 {
@@ -150,7 +150,7 @@ fn what_is_no_acknowledgement_deletes_nothing() {
 
 #[test]
 fn a_failing_request_is_tried_three_times_in_a_slice_each_later_than_the_last() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..1);
     for _ in 0..9 {
@@ -171,7 +171,7 @@ fn a_failing_request_is_tried_three_times_in_a_slice_each_later_than_the_last() 
 
 #[test]
 fn a_servers_wait_outlives_the_worker_and_a_click_but_not_its_end() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..1);
     let busy = Answer { status: 429, retry_after: Some("120".into()), ..Answer::default() };
@@ -190,7 +190,7 @@ fn a_servers_wait_outlives_the_worker_and_a_click_but_not_its_end() {
 
 #[test]
 fn a_clock_that_jumps_a_day_back_does_not_freeze_the_sync() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..1);
     for _ in 0..3 {
@@ -205,7 +205,7 @@ fn a_clock_that_jumps_a_day_back_does_not_freeze_the_sync() {
 
 #[test]
 fn signed_out_paused_or_without_consent_nothing_is_sent() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker_as(None);
     scene.record(&engine, 0..2);
     assert_eq!(scene.sync(&engine).reason.as_deref(), Some("signed out"));
@@ -230,7 +230,7 @@ fn signed_out_paused_or_without_consent_nothing_is_sent() {
 
 #[test]
 fn another_accounts_records_are_parked_and_go_to_no_one_else() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..2);
     scene.network.server.borrow_mut().tokens.insert("token-2".into(), "user-2".into());
@@ -248,7 +248,7 @@ fn another_accounts_records_are_parked_and_go_to_no_one_else() {
 
 #[test]
 fn a_slice_starts_no_request_after_its_time_and_the_alarm_goes_on() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..1_500);
     scene.network.latency_ms.set(400);
@@ -265,7 +265,7 @@ fn a_slice_starts_no_request_after_its_time_and_the_alarm_goes_on() {
 
 #[test]
 fn the_alarm_is_armed_before_the_first_request_and_cleared_when_nothing_is_left() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..1);
     let begun = scene.world.wall();
@@ -277,7 +277,7 @@ fn the_alarm_is_armed_before_the_first_request_and_cleared_when_nothing_is_left(
 
 #[test]
 fn a_wake_with_nothing_to_do_sends_nothing() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     let report = scene.sync(&engine);
     assert_eq!((report.outcome, report.attempted), (Outcome::Complete, 0));
@@ -287,7 +287,7 @@ fn a_wake_with_nothing_to_do_sends_nothing() {
 
 #[test]
 fn a_write_that_fails_is_told_and_can_be_repeated() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.disk.faults.borrow_mut().push_back(StorageFault::Fails(StoreError::QuotaExceeded));
     let refused = scene.world.run(engine.record(records(0..1))).unwrap_err();
@@ -303,7 +303,7 @@ fn a_write_that_fails_is_told_and_can_be_repeated() {
 
 #[test]
 fn a_settlement_that_fails_leaves_the_rows_and_the_next_run_settles_them() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..3);
     scene

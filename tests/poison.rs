@@ -212,7 +212,7 @@ fn a_visit_whose_source_is_quarantined_is_sent_without_it() {
 
 #[test]
 fn an_excluded_site_leaves_the_backlog_with_its_aggregates_and_nothing_of_it_is_sent() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let engine = scene.worker_as(session("user-1"));
     scene.record(&engine, 0..3);
     let secret =

@@ -68,6 +68,15 @@ impl Retry {
     }
 }
 
+/// The later of two waits that a server asked for; else the first.
+pub fn longer(persisted: Option<Retry>, remembered: Option<Retry>) -> Option<Retry> {
+    match (persisted, remembered.filter(|retry| retry.asked_by == AskedBy::Server)) {
+        (Some(persisted), Some(remembered)) if persisted.since >= remembered.since => Some(persisted),
+        (_, Some(remembered)) => Some(remembered),
+        (persisted, None) => persisted,
+    }
+}
+
 /// Our own wait before attempt `attempts + 1`: 1 s, 2 s, 4 s ... up to an hour, each with jitter of ±50 %.
 pub fn own_wait(attempts: u32, random: u64) -> Millis {
     let doublings = attempts.saturating_sub(1).min(20);
@@ -121,21 +130,24 @@ fn span_of_secs(secs: f64) -> Option<Millis> {
     (secs.is_finite() && secs >= 0.0).then(|| Millis((secs * 1000.0).ceil().min(1e15) as i64))
 }
 
-/// Reads an HTTP date in its preferred form, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+/// Reads an HTTP date in any of the three forms that a recipient must take (RFC 9110, 5.6.7):
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`.
 pub fn http_date(text: &str) -> Option<UnixMillis> {
-    let mut parts = text.split_once(", ")?.1.split(' ');
-    let day: i64 = parts.next()?.parse().ok()?;
-    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        .iter()
-        .zip(1..)
-        .find_map({
-            let name = parts.next()?;
-            move |(month, number)| (*month == name).then_some(number)
-        })?;
-    let year: i64 = parts.next()?.parse().ok()?;
-    let mut clock = parts.next()?.split(':').map(|part| part.parse::<i64>().ok());
+    let parts: Vec<&str> = text.split([' ', ',', '-']).filter(|part| !part.is_empty()).collect();
+    let (day, month, year, clock) = match *parts.as_slice() {
+        [_, day, month, year, clock, "GMT"] | [_, month, day, clock, year] => (day, month, year, clock),
+        _ => return None,
+    };
+    let month = MONTHS.iter().zip(1..).find_map(|(name, number)| (*name == month).then_some(number))?;
+    let day: i64 = day.parse().ok()?;
+    let year = match (year.len(), year.parse::<i64>().ok()?) {
+        (2, year) if year < 70 => 2000 + year,
+        (2, year) => 1900 + year,
+        (_, year) => year,
+    };
+    let mut clock = clock.split(':').map(|part| part.parse::<i64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if parts.next()? != "GMT" || !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {
+    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {
         return None;
     }
     if !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0..=60).contains(&second) {
@@ -144,6 +156,9 @@ pub fn http_date(text: &str) -> Option<UnixMillis> {
     let seconds = days_before(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
     Some(UnixMillis(seconds * 1000))
 }
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 // Days from 1970-01-01 in the Gregorian calendar, counting years from March so that a leap day ends its year.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
@@ -221,6 +236,8 @@ mod tests {
         for (text, seconds) in [
             ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
             ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+            ("Sun Nov  6 08:49:37 1994", 784_111_777),
             ("Thu, 29 Feb 2024 23:59:59 GMT", 1_709_251_199),
             ("Fri, 01 Mar 2024 00:00:00 GMT", 1_709_251_200),
         ] {

@@ -116,10 +116,13 @@ pub fn latest_of_each<'a>(rows: impl Iterator<Item = (&'a str, u32)>) -> Vec<usi
     indices
 }
 
-// Whether what the aggregate refers to is acknowledged or within the cut.
+// Whether what the aggregate refers to is acknowledged or within the cut. What stands behind the last visit in memory
+// may not have been read yet.
 fn may_follow(aggregate: &Candidate<'_>, heads: &PerKind<Vec<Candidate<'_>>>, visits_covered: usize) -> bool {
-    match (aggregate.follows, heads.page_visits.get(visits_covered)) {
-        (Some(visit), Some(first_behind)) => visit < first_behind.key,
+    let visits = &heads.page_visits;
+    match (aggregate.follows, visits.get(visits_covered), visits.last()) {
+        (Some(visit), Some(first_behind), _) => visit < first_behind.key,
+        (Some(visit), None, Some(last)) => visit <= last.key,
         _ => true,
     }
 }
@@ -172,6 +175,15 @@ mod tests {
             &[row(5, "x", 1, 10, Some(4)), row(6, "y", 1, 10, Some(1))],
         );
         assert_eq!(cut(&heads, &LIMITS).covered.tab_aggregates, 0);
+    }
+
+    #[test]
+    fn an_aggregate_waits_for_a_visit_that_is_not_read_yet() {
+        let visits = [row(1, "a", 1, 10, None), row(2, "a", 2, 10, None)];
+        let later = heads(&visits, &[row(5, "x", 1, 10, Some(2)), row(6, "y", 1, 10, Some(4))]);
+        assert_eq!(cut(&later, &LIMITS).covered, PerKind { page_visits: 2, tab_aggregates: 1 });
+        let acknowledged = heads(&[], &[row(6, "y", 1, 10, Some(4))]);
+        assert_eq!(cut(&acknowledged, &LIMITS).covered.tab_aggregates, 1);
     }
 
     #[test]

@@ -268,10 +268,11 @@ impl Books {
         Ok(())
     }
 
-    /// The oldest epoch of `owner` with something to send, and where its rows are to be read.
-    pub fn first_to_send(&self, owner: &Owner) -> Option<(u32, PerKind<KeyRange>)> {
+    /// The oldest epoch of `owner` with something to send, of those behind `after`, and where its rows are to be read.
+    pub fn next_to_send(&self, owner: &Owner, after: Option<u32>) -> Option<(u32, PerKind<KeyRange>)> {
         let epoch = self.epochs.iter().find(|epoch| {
             epoch.owner.as_ref() == Some(owner)
+                && after.is_none_or(|after| epoch.number > after)
                 && Kind::ALL.iter().any(|kind| epoch.counts.of(*kind).pending > 0)
         })?;
         let ranges = PerKind {
@@ -304,10 +305,11 @@ impl Books {
 
     /// Whether a page visit of any owner was ever withheld from the server, so that a reference to it must be looked up.
     pub fn anything_withheld(&self) -> bool {
-        self.anything_returned || self.epochs.iter().any(|epoch| {
-            let visits = epoch.counts.page_visits;
-            visits.quarantined + visits.archived + visits.discarded + visits.unrecoverable > 0
-        })
+        self.anything_returned
+            || self.epochs.iter().any(|epoch| {
+                let visits = epoch.counts.page_visits;
+                visits.quarantined + visits.archived + visits.discarded + visits.unrecoverable > 0
+            })
     }
 
     /// The books as the user sees them. Signed out, nothing is parked: what waits, waits for a sign-in.
@@ -390,7 +392,7 @@ mod tests {
         capture(&mut books, 1);
         books.hand_to(Some(&owner("b")));
         assert_eq!(books.pending_of(&owner("b")).total(), 0);
-        assert_eq!(books.first_to_send(&owner("b")), None);
+        assert_eq!(books.next_to_send(&owner("b"), None), None);
         let totals = books.totals().page_visits;
         assert_eq!((totals.counts.pending, totals.parked), (0, 3));
         books.give_nobodys_to(&owner("b"));
@@ -406,7 +408,7 @@ mod tests {
         capture(&mut books, 1);
         books.hand_to(Some(&owner("a")));
         let second = capture(&mut books, 1)[0];
-        assert_eq!(books.first_to_send(&owner("a")).unwrap().0, first.epoch());
+        assert_eq!(books.next_to_send(&owner("a"), None).unwrap().0, first.epoch());
         assert!(second > first);
         assert_eq!(books.pending_of(&owner("a")).page_visits, 2);
     }
@@ -432,7 +434,7 @@ mod tests {
         let keys = capture(&mut books, 3);
         books.settled_below(Kind::PageVisit, keys[1]).unwrap();
         books.settled_below(Kind::PageVisit, keys[0]).unwrap();
-        let (_, ranges) = books.first_to_send(&owner("a")).unwrap();
+        let (_, ranges) = books.next_to_send(&owner("a"), None).unwrap();
         assert_eq!(ranges.page_visits.from, keys[1]);
         assert!(ranges.page_visits.contains(keys[2]));
     }

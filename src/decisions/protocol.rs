@@ -43,19 +43,22 @@ impl std::fmt::Debug for Answer {
 /// What an answer's body says of a batch.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Word {
-    /// It says that something failed: truthy `error`, non-empty `errors`, false `success` or `ok`.
+    /// It says that something failed: truthy `error`, non-empty `errors`, `success` or `ok` that isn't truthy.
     pub denies: bool,
     /// Its counts, if it gives any.
     pub counts: Option<WireCounts>,
     /// The records that it names as bad.
     pub named: Vec<NamedRecord>,
+    /// Whether it complains of records that it doesn't name.
+    pub complains_of_unnamed: bool,
     /// Whether it complains of the batch's size.
     pub too_large: bool,
     /// The wait that it asks for in `retry_after`, in seconds.
     pub retry_after_secs: Option<f64>,
 }
 
-/// The counts of a 200 (`data` of the reference server and of the published one).
+/// The counts of a 200 (`data` of the reference server and of the published one). What isn't told is 0; what is told and
+/// isn't a whole number is beyond every batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WireCounts {
     /// Stored records.
@@ -91,36 +94,48 @@ impl std::fmt::Debug for NamedRecord {
 /// Most characters of a server's words that are kept.
 const MAX_WORDS: usize = 200;
 
-/// Reads a body; none where it is not a JSON object.
+/// The lists in which servers name bad records.
+const LISTS: [&str; 3] = ["failed_records", "validation_errors", "errors"];
+
+/// Reads a body; none where it is not a JSON object. What it says stands in it or in its `data`.
 pub fn read_word(body: &str) -> Option<Word> {
     let Ok(Value::Object(body)) = serde_json::from_str::<Value>(body) else { return None };
     let empty = Map::new();
     let data = body.get("data").and_then(Value::as_object).unwrap_or(&empty);
+    let levels = [&body, data];
     let mut named = Vec::new();
-    for object in [&body, data] {
-        for list in ["failed_records", "validation_errors", "errors"] {
-            let records = object.get(list).and_then(Value::as_array).into_iter().flatten();
-            named.extend(records.filter_map(named_record));
+    let mut complains_of_unnamed = false;
+    for list in levels.into_iter().flat_map(|level| LISTS.iter().filter_map(|list| level.get(*list))) {
+        match list {
+            Value::Array(records) => {
+                let before = named.len();
+                named.extend(records.iter().filter_map(named_record));
+                complains_of_unnamed |= named.len() - before < records.len();
+            }
+            other => complains_of_unnamed |= is_filled(other),
         }
     }
     let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
     Some(Word {
-        denies: body.get("error").is_some_and(is_truthy)
-            || body.get("errors").is_some_and(is_filled)
-            || ["success", "ok"].iter().any(|flag| body.get(*flag) == Some(&Value::Bool(false))),
+        denies: levels.into_iter().any(denies),
         counts: counts(data).or_else(|| counts(&body)),
         named,
+        complains_of_unnamed,
         too_large: message.to_ascii_lowercase().contains("batch size exceeded"),
-        retry_after_secs: body.get("retry_after").or_else(|| data.get("retry_after")).and_then(seconds),
+        retry_after_secs: levels.into_iter().find_map(|level| level.get("retry_after").and_then(seconds)),
     })
 }
 
+fn denies(level: &Map<String, Value>) -> bool {
+    level.get("error").is_some_and(is_truthy)
+        || level.get("errors").is_some_and(is_filled)
+        || ["success", "ok"].iter().any(|flag| level.get(*flag).is_some_and(|value| !is_truthy(value)))
+}
+
+// An object with an id, or the mere id.
 fn named_record(value: &Value) -> Option<NamedRecord> {
-    let id = match value.get("id").or_else(|| value.get("record_id"))? {
-        Value::String(id) => id.clone(),
-        Value::Number(id) => id.to_string(),
-        _ => return None,
-    };
+    let id =
+        [Some(value), value.get("id"), value.get("record_id")].into_iter().flatten().find_map(id_text)?;
     let words =
         value.get("error").or_else(|| value.get("message")).and_then(Value::as_str).unwrap_or_default();
     let kind = match value.get("record_type").and_then(Value::as_str) {
@@ -131,21 +146,29 @@ fn named_record(value: &Value) -> Option<NamedRecord> {
     Some(NamedRecord { kind, id, words: words.chars().take(MAX_WORDS).collect() })
 }
 
-fn counts(object: &Map<String, Value>) -> Option<WireCounts> {
-    let count = |name: &str| object.get(name).and_then(Value::as_u64);
-    let (visits, aggregates) = (count("page_visits_synced"), count("tab_aggregates_synced"));
-    if visits.is_none() && aggregates.is_none() {
-        return None;
+fn id_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
     }
-    Some(WireCounts {
+}
+
+fn counts(level: &Map<String, Value>) -> Option<WireCounts> {
+    let count = |name: &str| level.get(name).filter(|count| !count.is_null());
+    let whole = |count: &Value| count.as_u64().unwrap_or(u64::MAX);
+    let [visits, aggregates, ignored, rejected] =
+        ["page_visits_synced", "tab_aggregates_synced", "ignored_records_count", "rejected_records_count"]
+            .map(|name| count(name).map(whole));
+    [visits, aggregates, ignored, rejected].iter().any(Option::is_some).then(|| WireCounts {
         stored: PerKind {
             page_visits: visits.unwrap_or_default(),
             tab_aggregates: aggregates.unwrap_or_default(),
         },
-        ignored: count("ignored_records_count").unwrap_or_default(),
-        rejected: count("rejected_records_count").unwrap_or_default(),
-        created: count("created"),
-        updated: count("updated"),
+        ignored: ignored.unwrap_or_default(),
+        rejected: rejected.unwrap_or_default(),
+        created: count("created").and_then(Value::as_u64),
+        updated: count("updated").and_then(Value::as_u64),
     })
 }
 
@@ -206,13 +229,36 @@ mod tests {
             r#"{"errors":["x"]}"#,
             r#"{"errors":{"a":1}}"#,
             r#"{"success":false}"#,
+            r#"{"success":0}"#,
             r#"{"ok":false}"#,
+            r#"{"success":true,"data":{"errors":["x"]}}"#,
         ] {
             assert!(read_word(body).unwrap().denies, "{body}");
         }
         for body in [r#"{"error":false}"#, r#"{"error":null,"errors":[]}"#, r#"{"success":true}"#, "{}"] {
             assert!(!read_word(body).unwrap().denies, "{body}");
         }
+    }
+
+    #[test]
+    fn counts_are_given_where_any_of_them_stands_and_only_whole_numbers_count() {
+        let counts = |body: &str| read_word(body).unwrap().counts;
+        assert_eq!(counts(r#"{"data":{"rejected_records_count":2}}"#).unwrap().rejected, 2);
+        assert_eq!(counts(r#"{"ignored_records_count":2}"#).unwrap().ignored, 2);
+        assert_eq!(counts(r#"{"page_visits_synced":"2"}"#).unwrap().stored.page_visits, u64::MAX);
+        assert_eq!(counts(r#"{"page_visits_synced":null,"created":1}"#), None);
+    }
+
+    #[test]
+    fn a_complaint_that_names_nobody_is_heard() {
+        for body in [r#"{"failed_records":[{"error":"x"}]}"#, r#"{"data":{"validation_errors":{"url":"x"}}}"#]
+        {
+            let word = read_word(body).unwrap();
+            assert!(word.complains_of_unnamed && word.named.is_empty(), "{body}");
+        }
+        let bare = read_word(r#"{"failed_records":["a",{"id":null,"record_id":7}]}"#).unwrap();
+        let ids: Vec<&str> = bare.named.iter().map(|record| record.id.as_str()).collect();
+        assert_eq!((ids, bare.complains_of_unnamed), (vec!["a", "7"], false));
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub enum Stop {
     AnotherSyncer,
     /// The slice's time is over; the alarm goes on.
     SliceOver,
+    /// The user has changed what may be sent; what was cut is cut anew.
+    SettingsChanged,
     /// As many batches as were asked for are settled.
     EnoughBatches,
 }
@@ -66,6 +68,7 @@ impl Stop {
             Self::Waiting => "waiting",
             Self::AnotherSyncer => "another syncer",
             Self::SliceOver => "slice over",
+            Self::SettingsChanged => "settings changed",
             Self::EnoughBatches => "enough batches",
         }
     }

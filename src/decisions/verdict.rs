@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::backoff::{self, ServerWait};
-use super::protocol::{self, Answer, NamedRecord, Word};
-use crate::words::kind::Kind;
+use super::protocol::{self, Answer, NamedRecord, WireCounts, Word};
+use crate::words::kind::{Kind, PerKind};
 use crate::words::time::UnixMillis;
 
 /// Why a request brought no answer.
@@ -104,9 +104,9 @@ pub fn judge(sent: Sent<'_>, outcome: Result<&Answer, NoAnswer>, now: UnixMillis
             judge_confirmation(sent, answer, word).unwrap_or_else(|| transient(Cause::NotAnAcknowledgement))
         }
         201..=299 => transient(Cause::NotAnAcknowledgement),
-        400 | 415 | 500 if sent.compressed => Verdict::CompressionRefused,
         413 => Verdict::TooLarge,
-        400 | 422 => judge_refusal(sent, word),
+        400 | 422 => judge_refusal(sent, answer.status, word),
+        415 | 500 if sent.compressed => Verdict::CompressionRefused,
         401 => Verdict::LoginExpired,
         403 => Verdict::NotAllowed,
         408 | 425 | 429 | 500..=599 => transient(Cause::Status(answer.status)),
@@ -114,13 +114,19 @@ pub fn judge(sent: Sent<'_>, outcome: Result<&Answer, NoAnswer>, now: UnixMillis
     }
 }
 
-fn judge_refusal(sent: Sent<'_>, word: Option<Word>) -> Verdict {
-    let Some(word) = word else { return Verdict::Unexplained };
-    if word.too_large {
-        return Verdict::TooLarge;
-    }
+fn judge_refusal(sent: Sent<'_>, status: u16, word: Option<Word>) -> Verdict {
+    let word = word.unwrap_or_default();
     let named = named_among(sent, word.named);
-    if named.is_empty() { Verdict::Unexplained } else { Verdict::RefusedFor(named) }
+    if word.too_large {
+        Verdict::TooLarge
+    } else if !named.is_empty() {
+        Verdict::RefusedFor(named)
+    } else if sent.compressed && status == 400 {
+        // A server that names a record has read the body; this one may not have.
+        Verdict::CompressionRefused
+    } else {
+        Verdict::Unexplained
+    }
 }
 
 // None: a 200 that confirms nothing.
@@ -137,25 +143,38 @@ fn judge_confirmation(sent: Sent<'_>, answer: &Answer, word: Option<Word>) -> Op
     if word.denies {
         return None;
     }
-    let named_any = !word.named.is_empty();
+    let complains = word.complains_of_unnamed || !word.named.is_empty();
     let named = named_among(sent, word.named);
     let rejected = named.len() as u64;
-    let Some(counts) = word.counts else {
-        let tally = Tally { created: records - rejected, ..Tally::default() };
-        return Some(match (sent.counts_expected, named_any, rejected) {
-            (true, _, _) | (false, true, 0) => Verdict::Shortfall,
-            (false, false, _) => Verdict::Acknowledged(tally),
-            (false, true, _) => Verdict::PartlyAcknowledged(tally, named),
-        });
+    let tally = match word.counts {
+        Some(counts) if accounts_for_all(sent, &counts, &named) => {
+            let stored = counts.stored.total();
+            let updated = counts.updated.unwrap_or_default().min(stored);
+            Tally { created: stored - updated, updated, skipped: counts.ignored, counted: true }
+        }
+        Some(_) => return Some(Verdict::Shortfall),
+        None if sent.counts_expected => return Some(Verdict::Shortfall),
+        // Something is wrong, and it is not said with what.
+        None if complains && (word.complains_of_unnamed || rejected == 0) => return Some(Verdict::Shortfall),
+        None => Tally { created: records - rejected, ..Tally::default() },
     };
-    let stored = counts.stored.total();
-    let accounted = stored.saturating_add(counts.ignored).saturating_add(counts.rejected);
-    if accounted != records || counts.rejected != rejected {
-        return Some(Verdict::Shortfall);
-    }
-    let updated = counts.updated.unwrap_or_default().min(stored);
-    let tally = Tally { created: stored - updated, updated, skipped: counts.ignored, counted: true };
     Some(if rejected == 0 { Verdict::Acknowledged(tally) } else { Verdict::PartlyAcknowledged(tally, named) })
+}
+
+// Stored, ignored and rejected are all that was sent, and no more of a kind is stored than may be.
+fn accounts_for_all(sent: Sent<'_>, counts: &WireCounts, named: &[NamedRecord]) -> bool {
+    let good = |kind: Kind| {
+        let sent = sent.records.iter().filter(|(each, _)| *each == kind).count();
+        sent.saturating_sub(named.iter().filter(|each| each.kind == Some(kind)).count()) as u64
+    };
+    let PerKind { page_visits, tab_aggregates } = counts.stored;
+    let accounted = [page_visits, tab_aggregates, counts.ignored, counts.rejected]
+        .into_iter()
+        .fold(0_u64, u64::saturating_add);
+    accounted == sent.records.len() as u64
+        && page_visits <= good(Kind::PageVisit)
+        && tab_aggregates <= good(Kind::TabAggregate)
+        && counts.rejected == named.len() as u64
 }
 
 // Records that were never sent are nobody's business; one that is named twice is named once.
@@ -192,9 +211,9 @@ mod tests {
         judge(Sent { records: &RECORDS, compressed: false, counts_expected }, Ok(&answer), UnixMillis(0))
     }
 
-    fn counts(stored: u64, ignored: u64, rejected: u64, errors: &str) -> String {
+    fn counts(visits: u64, aggregates: u64, ignored: u64, rejected: u64, errors: &str) -> String {
         format!(
-            r#"{{"success":true,"data":{{"page_visits_synced":{stored},"tab_aggregates_synced":0,
+            r#"{{"success":true,"data":{{"page_visits_synced":{visits},"tab_aggregates_synced":{aggregates},
                "ignored_records_count":{ignored},"rejected_records_count":{rejected},"validation_errors":[{errors}]}}}}"#
         )
     }
@@ -202,16 +221,46 @@ mod tests {
     #[test]
     fn a_200_whose_counts_account_for_every_record_acknowledges_them() {
         assert!(
-            matches!(judged(200, &counts(3, 0, 0, "")), Verdict::Acknowledged(t) if t.created == 3 && t.counted)
+            matches!(judged(200, &counts(2, 1, 0, 0, "")), Verdict::Acknowledged(t) if t.created == 3 && t.counted)
         );
-        assert!(matches!(judged(200, &counts(1, 2, 0, "")), Verdict::Acknowledged(t) if t.skipped == 2));
+        assert!(matches!(judged(200, &counts(1, 0, 2, 0, "")), Verdict::Acknowledged(t) if t.skipped == 2));
     }
 
     #[test]
     fn a_200_whose_counts_fall_short_or_exceed_is_a_shortfall() {
-        for body in [counts(2, 0, 0, ""), counts(0, 0, 0, ""), counts(4, 0, 0, ""), counts(2, 0, 1, "")] {
-            assert_eq!(judged(200, &body), Verdict::Shortfall);
+        for body in [
+            counts(2, 0, 0, 0, ""),
+            counts(0, 0, 0, 0, ""),
+            counts(2, 2, 0, 0, ""),
+            counts(2, 0, 0, 1, ""),
+            counts(u64::MAX, 1, 2, 1, ""),
+        ] {
+            assert_eq!(judged(200, &body), Verdict::Shortfall, "{body}");
         }
+    }
+
+    #[test]
+    fn counts_that_name_more_of_a_kind_than_can_be_stored_are_a_shortfall() {
+        let error = r#"{"record_id":"b","record_type":"page_visit"}"#;
+        for body in [counts(3, 0, 0, 0, ""), counts(1, 2, 0, 0, ""), counts(2, 0, 0, 1, error)] {
+            assert_eq!(judged(200, &body), Verdict::Shortfall, "{body}");
+        }
+    }
+
+    #[test]
+    fn counts_or_complaints_in_part_are_no_silence() {
+        for body in [
+            r#"{"success":true,"data":{"rejected_records_count":3}}"#,
+            r#"{"success":true,"data":{"page_visits_synced":"3"}}"#,
+            r#"{"success":true,"failed_records":[{"message":"bad"}]}"#,
+            r#"{"success":true,"failed_records":["a",{"message":"bad"}]}"#,
+        ] {
+            assert_eq!(judged(200, body), Verdict::Shortfall, "{body}");
+        }
+        let mere_id = judged(200, r#"{"success":true,"failed_records":["a"]}"#);
+        assert!(
+            matches!(mere_id, Verdict::PartlyAcknowledged(t, named) if t.created == 2 && named.len() == 1)
+        );
     }
 
     #[test]
@@ -251,7 +300,7 @@ mod tests {
     #[test]
     fn a_partial_200_names_what_it_rejected() {
         let error = r#"{"record_id":"b","record_type":"page_visit","message":"no"}"#;
-        let verdict = judged(200, &counts(2, 0, 1, &format!("{error},{error}")));
+        let verdict = judged(200, &counts(1, 1, 0, 1, &format!("{error},{error}")));
         assert!(
             matches!(verdict, Verdict::PartlyAcknowledged(t, n) if t.created == 2 && n.len() == 1 && n[0].id == "b")
         );
@@ -260,10 +309,10 @@ mod tests {
     #[test]
     fn records_that_were_never_sent_are_not_believed() {
         let stranger = r#"{"record_id":"z","message":"no"}"#;
-        assert_eq!(judged(200, &counts(2, 0, 1, stranger)), Verdict::Shortfall);
+        assert_eq!(judged(200, &counts(1, 1, 0, 1, stranger)), Verdict::Shortfall);
         assert_eq!(judged(400, r#"{"failed_records":[{"id":"z","error":"no"}]}"#), Verdict::Unexplained);
         let other_kind = r#"{"record_id":"b","record_type":"tab_aggregate","message":"no"}"#;
-        assert_eq!(judged(200, &counts(2, 0, 1, other_kind)), Verdict::Shortfall);
+        assert_eq!(judged(200, &counts(1, 1, 0, 1, other_kind)), Verdict::Shortfall);
     }
 
     #[test]
@@ -295,5 +344,9 @@ mod tests {
             let sent = Sent { records: &RECORDS, compressed: true, counts_expected: false };
             assert_eq!(judge(sent, Ok(&answer), UnixMillis(0)), Verdict::CompressionRefused);
         }
+        let body = r#"{"failed_records":[{"id":"a"}]}"#.to_owned();
+        let answer = Answer { status: 400, body, ..Answer::default() };
+        let sent = Sent { records: &RECORDS, compressed: true, counts_expected: false };
+        assert!(matches!(judge(sent, Ok(&answer), UnixMillis(0)), Verdict::RefusedFor(_)));
     }
 }

@@ -5,25 +5,21 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::slice::Slice;
 use super::sync::{End, Halt};
-use super::upload::{Batch, Named, Parcel, split};
+use super::upload::{Batch, Fates, Named, Parcel, split};
 use crate::decisions::backoff::{Retry, ServerWait};
 use crate::decisions::limits::Adaptive;
-use crate::decisions::protocol::NamedRecord;
 use crate::decisions::suspects::Piece;
 use crate::decisions::sync_state::{Failing, ProblemCode, SyncState};
 use crate::decisions::verdict::{Cause, NoAnswer, Tally, Verdict};
 use crate::outbox::{Fate, Settlement};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
-use crate::ports::store::{Row, Store};
+use crate::ports::store::Store;
 use crate::ports::transport::Transport;
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::policy::{ATTEMPTS_IN_A_SLICE, FAILURES_BEFORE_SPLIT, MOST_OUTLIVED};
 use crate::words::time::Millis;
-
-/// Rows and what becomes of each, by kind.
-pub(super) type Fates<B> = PerKind<Vec<(Row<B>, Fate)>>;
 
 impl<S, T, C, H> Slice<'_, S, T, C, H>
 where
@@ -74,7 +70,7 @@ where
                 Verdict::Transient { cause, wait } => (cause.into(), wait),
             };
             let retry = self.note_trouble(problem, wait, Some((&parcel, &verdict))).await?;
-            if self.is_to_be_split() {
+            if self.is_to_be_split(&parcel, &verdict) {
                 return self.dissect(parcel.into_batch()).await;
             }
             let pause = retry.left(self.engine.clock.now()).unwrap_or(Millis(0));
@@ -104,7 +100,12 @@ where
     }
 
     // Something was stored: the server works, so that what failed without its word is to blame itself.
-    async fn settle_stored(&mut self, fates: Fates<S::Body>, records: u64, tally: Tally) -> Result<(), Halt> {
+    pub(super) async fn settle_stored(
+        &mut self,
+        fates: Fates<S::Body>,
+        records: u64,
+        tally: Tally,
+    ) -> Result<(), Halt> {
         let now = self.engine.clock.now();
         let policy = self.engine.settings().policy;
         let settled: HashSet<RowKey> =
@@ -159,7 +160,7 @@ where
         self.settle(fates, |_| {}).await
     }
 
-    async fn settle(
+    pub(super) async fn settle(
         &mut self,
         mut fates: Fates<S::Body>,
         note: impl FnOnce(&mut SyncState),
@@ -223,6 +224,8 @@ where
         let now = self.engine.clock.now();
         let random = self.engine.clock.random_u64();
         let retry = Retry::after_failure(self.state.retry.as_ref(), wait, now, random);
+        // Held in memory too: a disk that fails must not make the server be asked again too early.
+        self.engine.heeds.set(Some(retry));
         let failing =
             attempt.and_then(|(parcel, verdict)| failing(self.state.failing.as_ref(), parcel, verdict));
         let timed_out = attempt.filter(|(_, verdict)| {
@@ -240,8 +243,9 @@ where
         Ok(retry)
     }
 
-    fn is_to_be_split(&self) -> bool {
-        let fails = self.state.failing.as_ref();
+    fn is_to_be_split(&self, parcel: &Parcel<S::Body>, verdict: &Verdict) -> bool {
+        let counted = failing(None, parcel, verdict).is_some();
+        let fails = self.state.failing.as_ref().filter(|_| counted);
         fails.is_some_and(|fails| fails.server_faults >= FAILURES_BEFORE_SPLIT || fails.shortfalls >= 2)
     }
 
@@ -264,81 +268,6 @@ where
         self.note(|state| state.adaptive = halved).await?;
         self.windows.give_back(parcel.into_batch());
         Ok(())
-    }
-
-    // A 200 that names records: the others are stored. The published backend blames innocent records after a bad one,
-    // so that the first is tried alone, and the rest together.
-    pub(super) async fn partly(
-        &mut self,
-        parcel: Parcel<S::Body>,
-        tally: Tally,
-        rejected: Vec<NamedRecord>,
-    ) -> Result<(), Halt> {
-        let mut blamed = rejected;
-        let mut rest = self.settle_but(parcel, tally, &blamed).await?;
-        while let Some((first, others)) = first_of(std::mem::take(&mut rest), &blamed) {
-            rest = others;
-            let named = first.first().map(|row| (row.head.kind, row.head.id.clone()));
-            if let Some((kind, id)) = named {
-                self.try_blamed(first, words_on(&blamed, kind, &id)).await?;
-            }
-            if rest.is_empty() {
-                break;
-            }
-            let parcel = self.prepare(std::mem::take(&mut rest), &Named::new()).await?;
-            if parcel.is_empty() {
-                return self.settle_leaving(parcel).await;
-            }
-            let (parcel, verdict) = self.exchange(parcel, true).await?;
-            match verdict {
-                Verdict::PartlyAcknowledged(tally, named) => {
-                    rest = self.settle_but(parcel, tally, &named).await?;
-                    blamed = named;
-                }
-                Verdict::RefusedFor(_) | Verdict::Unexplained => {
-                    self.note_failed(&parcel, &verdict);
-                    rest = parcel.into_batch();
-                }
-                verdict => return Box::pin(self.deliver(parcel, verdict)).await,
-            }
-        }
-        Ok(())
-    }
-
-    // Settles all but the rejected; these, and what waits for them, are returned.
-    async fn settle_but(
-        &mut self,
-        parcel: Parcel<S::Body>,
-        tally: Tally,
-        rejected: &[NamedRecord],
-    ) -> Result<Batch<S::Body>, Halt> {
-        self.note_failed(&parcel, &Verdict::Unexplained);
-        let named: HashSet<(Kind, String)> =
-            rejected.iter().filter_map(|record| Some((record.kind?, record.id.clone()))).collect();
-        let stored = parcel.records() - named.len() as u64;
-        let (fates, staying) = parcel.settled(&named);
-        if stored > 0 {
-            self.settle_stored(fates, stored, tally).await?;
-        } else {
-            self.settle(fates, |_| {}).await?;
-        }
-        Ok(staying)
-    }
-
-    // Sends a blamed record alone: the server takes it, or it is to blame.
-    async fn try_blamed(&mut self, record: Batch<S::Body>, words: String) -> Result<(), Halt> {
-        let parcel = self.prepare(record, &Named::new()).await?;
-        if parcel.is_empty() {
-            return self.settle_leaving(parcel).await;
-        }
-        let (parcel, verdict) = self.exchange(parcel, true).await?;
-        match verdict {
-            Verdict::RefusedFor(_) | Verdict::Unexplained | Verdict::PartlyAcknowledged(..) => {
-                self.note_failed(&parcel, &verdict);
-                self.quarantine(parcel.into_batch(), "refused", Some(&words)).await
-            }
-            verdict => Box::pin(self.deliver(parcel, verdict)).await,
-        }
     }
 
     // Every record of a batch is named: no confirmation of the others can make it stand. They wait for proof.
@@ -388,20 +317,4 @@ fn failing<B: crate::ports::store::Body>(
     let earlier = earlier.filter(|failing| failing.batch == batch);
     let (faults, shortfalls) = earlier.map_or((0, 0), |failing| (failing.server_faults, failing.shortfalls));
     Some(Failing { batch, server_faults: faults + fault.0, shortfalls: shortfalls + fault.1 })
-}
-
-// The rows of the first rejected record, visits before aggregates, and the others.
-fn first_of<B>(rest: Batch<B>, rejected: &[NamedRecord]) -> Option<(Batch<B>, Batch<B>)> {
-    let is_named = |row: &Row<B>| {
-        rejected.iter().any(|named| named.kind == Some(row.head.kind) && named.id == row.head.id)
-    };
-    let first = rest.iter().filter(|row| is_named(row)).min_by_key(|row| (row.head.kind, row.key));
-    let first = first.or_else(|| rest.iter().min_by_key(|row| (row.head.kind, row.key)))?;
-    let (kind, id) = (first.head.kind, first.head.id.clone());
-    Some(rest.into_iter().partition(|row| row.head.kind == kind && row.head.id == id))
-}
-
-fn words_on(named: &[NamedRecord], kind: Kind, id: &str) -> String {
-    let it = named.iter().find(|record| record.kind == Some(kind) && record.id == id);
-    it.map(|record| record.words.clone()).unwrap_or_default()
 }

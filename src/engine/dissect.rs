@@ -41,51 +41,20 @@ where
             }
             return Ok(());
         };
-        let (older, rest) = self.take_piece(batch, piece);
-        let younger = match rest {
-            Some(rest) => {
-                let (younger, rest) = self.take_piece(rest, piece);
-                self.windows.give_back(rest.unwrap_or_default());
-                Some(younger)
-            }
-            None => None,
+        let (older, unit, rest) = take_piece(batch, piece);
+        let rest = match rest {
+            Some(rest) => Some(rest),
+            // Nothing else of this epoch waits; the next one's may.
+            None => self.next_batch().await?,
         };
+        let younger = rest.map(|rest| {
+            let (younger, unit, rest) = take_piece(rest, piece);
+            self.windows.give_back(unit);
+            self.windows.give_back(rest.unwrap_or_default());
+            younger
+        });
+        self.windows.give_back(unit);
         self.compare(older, younger, piece).await
-    }
-
-    // The oldest piece, and what is behind it. Of a single record's unit the other records wait.
-    fn take_piece(
-        &mut self,
-        batch: Batch<S::Body>,
-        piece: Piece,
-    ) -> (Batch<S::Body>, Option<Batch<S::Body>>) {
-        let units = match piece {
-            Piece::Units(units) => units,
-            Piece::Record => 1,
-        };
-        let all_units = batch.iter().map(unit_of).collect::<HashSet<_>>().len();
-        let (first, rest) = if all_units <= units {
-            (batch, None)
-        } else {
-            match split(batch, Some(units)) {
-                Ok((first, rest)) => (first, Some(rest)),
-                Err(batch) => (batch, None),
-            }
-        };
-        match piece {
-            Piece::Record => (self.first_record(first), rest),
-            Piece::Units(_) => (first, rest),
-        }
-    }
-
-    fn first_record(&mut self, unit: Batch<S::Body>) -> Batch<S::Body> {
-        match split(unit, Some(1)) {
-            Ok((record, others)) => {
-                self.windows.give_back(others);
-                record
-            }
-            Err(record) => record,
-        }
     }
 
     /// Tries two parts, each once. If one is stored, the other is to blame, and is split further until one record is
@@ -146,12 +115,16 @@ where
                     self.acknowledge(parcel, tally).await?;
                     return Ok(Tried::Stored);
                 }
-                Verdict::PartlyAcknowledged(tally, rejected) if (rejected.len() as u64) < parcel.records() => {
+                Verdict::PartlyAcknowledged(tally, rejected)
+                    if (rejected.len() as u64) < parcel.records() =>
+                {
                     Box::pin(self.partly(parcel, tally, rejected)).await?;
                     return Ok(Tried::Stored);
                 }
                 Verdict::RefusedFor(named) | Verdict::PartlyAcknowledged(_, named) => {
-                    let words = named.into_iter().filter_map(|record| Some(((record.kind?, record.id), record.words)));
+                    let words = named
+                        .into_iter()
+                        .filter_map(|record| Some(((record.kind?, record.id), record.words)));
                     named_bad.extend(words);
                     batch = parcel.into_batch();
                 }
@@ -283,4 +256,27 @@ fn behind<B>(ranges: PerKind<KeyRange>, found: &PerKind<Vec<Row<B>>>) -> Option<
     let last = found.page_visits.last().filter(|_| found.page_visits.len() >= WINDOW_RECORDS)?;
     let from = last.key.next();
     Some(PerKind { page_visits: KeyRange { from, ..ranges.page_visits }, ..ranges })
+}
+
+// The oldest piece, the other records of its unit where the piece is a record, and what is behind.
+fn take_piece<B>(batch: Batch<B>, piece: Piece) -> (Batch<B>, Batch<B>, Option<Batch<B>>) {
+    let units = match piece {
+        Piece::Units(units) => units,
+        Piece::Record => 1,
+    };
+    let all_units = batch.iter().map(unit_of).collect::<HashSet<_>>().len();
+    let (first, rest) = match (all_units > units).then_some(units) {
+        None => (batch, None),
+        some => match split(batch, some) {
+            Ok((first, rest)) => (first, Some(rest)),
+            Err(batch) => (batch, None),
+        },
+    };
+    match piece {
+        Piece::Units(_) => (first, Vec::new(), rest),
+        Piece::Record => match split(first, Some(1)) {
+            Ok((record, others)) => (record, others, rest),
+            Err(record) => (record, Vec::new(), rest),
+        },
+    }
 }

@@ -65,8 +65,14 @@ where
         }
         let Some(renewed) = renewed(&session, &answer.body, self.clock.now().0) else { return false };
         // Somebody else may have signed in meanwhile; their login stays.
-        let still_this_login = self.settings.borrow().session.as_ref() == Some(&session);
-        still_this_login && self.change_settings(|settings| settings.session = Some(renewed)).await.is_ok()
+        let mut taken = false;
+        let change = self.change_settings(|settings| {
+            taken = settings.session.as_ref() == Some(&session);
+            if taken {
+                settings.session = Some(renewed);
+            }
+        });
+        change.await.is_ok() && taken
     }
 }
 

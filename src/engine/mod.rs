@@ -1,7 +1,9 @@
 //! The loop: what happens in the browser is recorded, what was recorded is sent.
 
+mod blame;
 mod deliver;
 mod dissect;
+mod head;
 mod login;
 mod record;
 mod settings;
@@ -20,6 +22,7 @@ pub use settings::Settings;
 pub use sync::RunOptions;
 pub use transfer::{Imported, RefusedLine};
 
+use crate::decisions::backoff::Retry;
 use crate::decisions::status::{self, Present, Status};
 use crate::decisions::tracker::TrackerState;
 use crate::outbox::{Outbox, OutboxError, Overview};
@@ -36,7 +39,10 @@ pub struct Engine<S, T, C, H> {
     clock: C,
     host: H,
     settings: RefCell<Settings>,
+    changing: Mutex<()>,
     running: Cell<bool>,
+    // The last wait, should the database not have taken it.
+    heeds: Cell<Option<Retry>>,
     // What the tracker remembers; none before the first event. Events are taken one after another.
     tracker: Mutex<Option<TrackerState>>,
 }
@@ -56,7 +62,9 @@ where
             clock,
             host,
             settings: RefCell::default(),
+            changing: Mutex::new(()),
             running: Cell::new(false),
+            heeds: Cell::new(None),
             tracker: Mutex::new(None),
         }
     }

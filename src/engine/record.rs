@@ -70,7 +70,8 @@ where
         }
         self.capture(records).await.map_err(|error| match error {
             OutboxError::RevisionHeld { kind, id } => {
-                let is_it = |text: &String| admit(kind, text, Maker::Caller).is_ok_and(|record| record.head.id == id);
+                let is_it =
+                    |text: &String| admit(kind, text, Maker::Caller).is_ok_and(|record| record.head.id == id);
                 let index = texts.of(kind).iter().rposition(is_it).unwrap_or_default();
                 EngineError::Record { kind, index, error: RecordError::RevisionHeld }
             }
@@ -147,7 +148,10 @@ where
         let settings = self.settings();
         let (records, _) = keep_allowed(made_by(step).collect(), &settings);
         let text = serde_json::to_string(&state).map_err(|_| OutboxError::Unreadable(Document::Tracker))?;
-        let result = self.outbox.append(Capture { records, tracker: Some(text), ..Capture::default() }, self.clock.now()).await;
+        let result = self
+            .outbox
+            .append(Capture { records, tracker: Some(text), ..Capture::default() }, self.clock.now())
+            .await;
         *remembered = Some(if result.is_ok() { state } else { before });
         if result?.captured > 0 {
             self.host.changed();
@@ -185,10 +189,10 @@ fn keep_allowed(records: Vec<Record>, settings: &Settings) -> (Vec<Record>, Vec<
     if settings.excluded.is_empty() {
         return (records, Vec::new());
     }
-    let is_forbidden = |record: &&Record| {
-        record.head.kind == Kind::PageVisit && is_excluded(record, &settings.excluded)
-    };
-    let ids: HashSet<String> = records.iter().filter(is_forbidden).map(|record| record.head.id.clone()).collect();
+    let is_forbidden =
+        |record: &&Record| record.head.kind == Kind::PageVisit && is_excluded(record, &settings.excluded);
+    let ids: HashSet<String> =
+        records.iter().filter(is_forbidden).map(|record| record.head.id.clone()).collect();
     let (mut allowed, mut forbidden) = (Vec::with_capacity(records.len()), Vec::new());
     for record in records {
         let orphan = record.head.refers_to.as_ref().is_some_and(|id| ids.contains(id));
@@ -197,7 +201,9 @@ fn keep_allowed(records: Vec<Record>, settings: &Settings) -> (Vec<Record>, Vec<
             (Kind::TabAggregate, true) => {}
             (Kind::PageVisit, true) => {
                 let record = match wire::without_source(&record.body) {
-                    Some(body) => Record { head: Head { refers_to: None, ..rewritten(record.head, &body) }, body },
+                    Some(body) => {
+                        Record { head: Head { refers_to: None, ..rewritten(record.head, &body) }, body }
+                    }
                     None => record,
                 };
                 allowed.extend(without_excluded(record, &settings.excluded));
@@ -209,7 +215,8 @@ fn keep_allowed(records: Vec<Record>, settings: &Settings) -> (Vec<Record>, Vec<
 }
 
 fn is_excluded(record: &Record, rules: &SiteRules) -> bool {
-    rules.may_touch(&record.head.sites) && wire::own_site(&record.body).is_some_and(|host| rules.excludes(&host))
+    rules.may_touch(&record.head.sites)
+        && wire::own_site(&record.body).is_some_and(|host| rules.excludes(&host))
 }
 
 // The record without the fields that name an excluded site; none where it is about such a site itself.

@@ -91,6 +91,8 @@ where
     /// # Errors
     /// [`EngineError`] where the database fails; the settings are as before then.
     pub async fn change_settings(&self, change: impl FnOnce(&mut Settings)) -> Result<(), EngineError> {
+        // One change after another: each sees what the last one left.
+        let _turn = self.changing.lock().await;
         let before = self.settings();
         let mut after = before.clone();
         change(&mut after);

@@ -1,6 +1,6 @@
 //! One wake's work: batches from the head of the outbox, up to three in flight, until nothing is left or time is up.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::task::Poll;
@@ -9,7 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Engine;
 use super::sync::{End, Halt, RunOptions};
-use super::upload::{Batch, Named, Obstacles, Parcel, candidate};
+use super::upload::{Batch, Named, Parcel, candidate};
 use super::windows::Windows;
 use crate::decisions::batch::{self, Candidate};
 use crate::decisions::protocol::Answer;
@@ -20,12 +20,12 @@ use crate::decisions::verdict::{self, Cause, NoAnswer, Sent, Verdict};
 use crate::outbox::Overview;
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
-use crate::ports::store::{Row, Store, Table};
+use crate::ports::store::{Row, Store};
 use crate::ports::transport::Transport;
 use crate::words::key::RowKey;
-use crate::words::kind::{Kind, PerKind};
+use crate::words::kind::Kind;
 use crate::words::owner::Owner;
-use crate::words::policy::WINDOW_RECORDS;
+use crate::words::record::sites::SiteRules;
 use crate::words::time::{Millis, UnixMillis};
 
 /// The state of one slice.
@@ -44,8 +44,10 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) stores: u64,
     options: RunOptions,
     deadline: Millis,
-    owner: Option<Owner>,
+    pub(super) owner: Option<Owner>,
     refreshed: bool,
+    /// The exclusions that the last batch was prepared under.
+    pub(super) prepared_under: SiteRules,
     /// Requests that ran out of time.
     pub(super) timeouts: u32,
     /// Requests that may be in flight together now.
@@ -98,6 +100,7 @@ where
             deadline: Millis(engine.clock.monotonic().0.saturating_add(budget.0)),
             owner: settings.owner(),
             refreshed: false,
+            prepared_under: SiteRules::default(),
             timeouts: 0,
             width: 1,
         }
@@ -133,15 +136,11 @@ where
         &mut self,
         flights: &mut FuturesUnordered<Flight<'a, S::Body>>,
     ) -> Result<Option<(Parcel<S::Body>, Verdict)>, Halt> {
-        let mut in_flight: HashMap<String, Vec<(Kind, RowKey, String, Option<RowKey>)>> = HashMap::new();
+        let mut in_flight: HashMap<String, Vec<Identity>> = HashMap::new();
         let mut failures = Vec::new();
         let mut stop = None;
         loop {
             while failures.is_empty() && stop.is_none() && flights.len() < self.width {
-                stop = self.must_stop(flights.len() as u64);
-                if stop.is_some() {
-                    break;
-                }
                 let Some(batch) = self.next_batch().await? else { break };
                 if !independent(&batch, in_flight.values().flatten()) {
                     self.windows.give_back(batch);
@@ -159,7 +158,14 @@ where
                 }
                 in_flight.insert(parcel.id(), parcel.sent().map(identity).collect());
                 // A request begins with its first poll; the next rows are read while it is out.
-                let mut flight = self.start(parcel, false);
+                let mut flight = match self.start(parcel, false, flights.len() as u64) {
+                    Ok(flight) => flight,
+                    Err(Halt::End(End::Stopped(why))) => {
+                        stop = Some(why);
+                        break;
+                    }
+                    Err(halt) => return Err(halt),
+                };
                 match poll_fn(|context| Poll::Ready(flight.as_mut().poll(context))).await {
                     Poll::Pending => flights.push(flight),
                     Poll::Ready(landed) => flights.push(Box::pin(ready(landed))),
@@ -218,100 +224,31 @@ where
         self.engine.clock.monotonic().0.saturating_add(wait.0) < self.deadline.0
     }
 
-    /// The next batch of the head; none when nothing waits.
-    pub(super) async fn next_batch(&mut self) -> Result<Option<Batch<S::Body>>, Halt> {
-        loop {
-            let limits = self.state.adaptive.limits(&self.engine.settings().policy);
-            self.refill().await?;
-            let cut = self.windows.cut(&limits);
-            if let Some(kind) = cut.never_fits {
-                let mut one = PerKind::default();
-                *one.of_mut(kind) = 1;
-                let row = self.windows.take(one);
-                self.quarantine(row, "too_large", None).await?;
-            } else if cut.is_empty() {
-                return Ok(None);
-            } else {
-                return Ok(Some(self.windows.take(cut.covered)));
-            }
-        }
-    }
-
-    // Keeps at least one batch of each kind in memory, as long as the epoch has one, then goes on to the next epoch.
-    async fn refill(&mut self) -> Result<(), Halt> {
-        let limits = self.state.adaptive.limits(&self.engine.settings().policy);
-        loop {
-            if let Some(ranges) = self.windows.wants(&limits) {
-                let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
-                self.windows.take_in(found, &self.state.unexplained);
-                continue;
-            }
-            if self.windows.anything_waits() || !self.windows.is_drained() {
-                return Ok(());
-            }
-            let books = self.engine.outbox.overview().await?.books;
-            let Some((_, ranges)) = self.owner.as_ref().and_then(|owner| books.first_to_send(owner)) else {
-                return Ok(());
-            };
-            let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
-            let nothing = Kind::ALL.into_iter().all(|kind| found.of(kind).is_empty());
-            self.windows.begin(ranges);
-            self.windows.take_in(found, &self.state.unexplained);
-            if nothing {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Makes a batch ready: looks up what can't be referred to, and cuts what the user excluded. `named` are records
-    /// that the server has named as bad.
-    pub(super) async fn prepare(
+    // Begins a request, unless the slice must stop: between the cut and now the user may have paused it, excluded a
+    // site or signed in as somebody else. What was cut under other settings is cut anew then.
+    fn start(
         &mut self,
-        batch: Batch<S::Body>,
-        named: &Named,
-    ) -> Result<Parcel<S::Body>, Halt> {
-        let here: HashSet<&str> =
-            batch.iter().filter(|row| row.head.kind == Kind::PageVisit).map(|row| row.head.id.as_str()).collect();
-        let elsewhere: Vec<(&Row<S::Body>, &String)> = batch
-            .iter()
-            .filter_map(|row| Some((row, row.head.refers_to.as_ref()?)))
-            .filter(|(_, id)| !here.contains(id.as_str()))
-            .collect();
-        let unstored = elsewhere.iter().map(|(_, id)| *id).filter(|id| self.windows.awaits(id)).cloned().collect();
-        let mut obstacles = Obstacles { unstored, named: named.clone(), ..Obstacles::default() };
-        let doubtful: Vec<String> = elsewhere
-            .iter()
-            .filter(|(row, _)| self.withholds || row.follows.is_some_and(|place| self.windows.is_elsewhere(place)))
-            .map(|(_, id)| (*id).clone())
-            .collect();
-        if !doubtful.is_empty() {
-            for (id, table) in self.engine.outbox.whereabouts(&doubtful).await? {
-                match table {
-                    Table::Outbox(_) => {
-                        obstacles.unstored.insert(id);
-                    }
-                    aside => {
-                        obstacles.withheld.insert(id, aside);
-                    }
-                }
-            }
+        parcel: Parcel<S::Body>,
+        again: bool,
+        in_flight: u64,
+    ) -> Result<Flight<'a, S::Body>, Halt> {
+        if let Some(stop) = self.must_stop(in_flight) {
+            return Err(Halt::End(End::Stopped(stop)));
         }
-        let parcel = Parcel::prepare(batch, &self.engine.settings(), &obstacles);
-        self.withholds |= parcel.withholds_visits();
-        Ok(parcel)
-    }
-
-    fn start(&mut self, parcel: Parcel<S::Body>, again: bool) -> Flight<'a, S::Body> {
         let engine = self.engine;
-        let request = parcel.request(&engine.settings());
+        let settings = engine.settings();
+        if settings.excluded != self.prepared_under {
+            return Err(Halt::End(End::Stopped(Stop::SettingsChanged)));
+        }
+        let request = parcel.request(&settings);
         self.report.requests += 1;
         self.report.retries += u64::from(again);
         self.report.bytes_before_compression += parcel.bytes() as u64;
         self.report.bytes_sent += parcel.bytes() as u64;
-        Box::pin(async move {
+        Ok(Box::pin(async move {
             let outcome = engine.transport.post(request).await;
             (parcel, outcome)
-        })
+        }))
     }
 
     fn judge(&self, parcel: &Parcel<S::Body>, outcome: Result<Answer, NoAnswer>) -> Verdict {
@@ -328,13 +265,10 @@ where
         parcel: Parcel<S::Body>,
         again: bool,
     ) -> Result<(Parcel<S::Body>, Verdict), Halt> {
-        if let Some(stop) = self.must_stop(0) {
-            return Err(Halt::End(End::Stopped(stop)));
-        }
-        let (parcel, outcome) = self.start(parcel, again).await;
+        let (parcel, outcome) = self.start(parcel, again, 0)?.await;
         let verdict = self.judge(&parcel, outcome);
         if verdict == Verdict::LoginExpired && self.refresh_once().await {
-            let (parcel, outcome) = self.start(parcel, true).await;
+            let (parcel, outcome) = self.start(parcel, true, 0)?.await;
             let verdict = self.judge(&parcel, outcome);
             return Ok((parcel, verdict));
         }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::{Engine, slice};
+use crate::decisions::backoff;
 use crate::decisions::report::{Outcome, Report};
 use crate::decisions::schedule::{self, Gate, Situation, Stop};
 use crate::decisions::sync_state::{ProblemCode, SyncState};
@@ -12,6 +13,7 @@ use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::ports::transport::Transport;
 use crate::words::owner;
+use crate::words::policy::MOMENT;
 use crate::words::time::Millis;
 
 /// How one run is asked for.
@@ -39,7 +41,8 @@ where
     /// [`OutboxError`] where the database fails; what was settled before stays settled.
     pub async fn sync(&self, options: RunOptions) -> Result<Report, OutboxError> {
         let started_at = self.clock.now();
-        let Overview { books, state } = self.outbox.overview().await?;
+        let Overview { books, mut state } = self.outbox.overview().await?;
+        state.retry = backoff::longer(state.retry, self.heeds.get());
         let settings = self.settings();
         let owner = settings.owner();
         let remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
@@ -70,9 +73,7 @@ where
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         }
         let running = Running::begin(&self.running);
-        // A holder that got nowhere for minutes is frozen; its settlements fail from now on (rule 8).
-        let steals = schedule::is_stuck(state.alive_at, started_at);
-        let Some(lock) = self.host.try_lock(steals).await else {
+        let Some(lock) = self.take_lock().await? else {
             self.host.arm_retry(Some(schedule::retry_alarm(None, started_at)));
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         };
@@ -81,6 +82,24 @@ where
         drop(running);
         self.host.changed();
         result
+    }
+
+    // A holder that got nowhere for minutes is frozen, and is overtaken; its settlements fail from then on (rule 8). One
+    // that has only just taken the lock gets a moment to say so.
+    async fn take_lock(&self) -> Result<Option<H::Lock>, OutboxError> {
+        if let Some(lock) = self.host.try_lock(false).await {
+            return Ok(Some(lock));
+        }
+        for look in 0..2 {
+            let state = self.outbox.overview().await?.state;
+            if !schedule::is_stuck(state.alive_at, self.clock.now()) {
+                return Ok(None);
+            }
+            if look == 0 {
+                self.clock.sleep(MOMENT).await;
+            }
+        }
+        Ok(self.host.try_lock(true).await)
     }
 
     async fn run_slice(&self, report: Report, options: RunOptions) -> Result<Report, OutboxError> {

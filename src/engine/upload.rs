@@ -30,6 +30,9 @@ pub(super) fn unit_of<B>(row: &Row<B>) -> &str {
     }
 }
 
+/// Rows and what becomes of each, by kind.
+pub(super) type Fates<B> = PerKind<Vec<(Row<B>, Fate)>>;
+
 /// Rows that are sent together, in key order.
 pub(super) type Batch<B> = Vec<Row<B>>;
 
@@ -183,13 +186,13 @@ impl<B: Body> Parcel<B> {
     }
 
     /// What is settled when the server has every record that was sent, and the rows that stay.
-    pub(super) fn acknowledged(self) -> (PerKind<Vec<(Row<B>, Fate)>>, Batch<B>) {
+    pub(super) fn acknowledged(self) -> (Fates<B>, Batch<B>) {
         self.settled(&HashSet::new())
     }
 
     /// The same where the server has not these.
-    pub(super) fn settled(self, but: &HashSet<(Kind, String)>) -> (PerKind<Vec<(Row<B>, Fate)>>, Batch<B>) {
-        let mut settled = PerKind::<Vec<_>>::default();
+    pub(super) fn settled(self, but: &HashSet<(Kind, String)>) -> (Fates<B>, Batch<B>) {
+        let mut settled = Fates::<B>::default();
         let mut staying = Vec::new();
         for (row, role) in self.rows {
             let refused = !but.is_empty() && but.contains(&(row.head.kind, row.head.id.clone()));
@@ -206,8 +209,8 @@ impl<B: Body> Parcel<B> {
     }
 
     /// What leaves without being sent, and the rows that stay.
-    pub(super) fn only_leaving(self) -> (PerKind<Vec<(Row<B>, Fate)>>, Batch<B>) {
-        let mut settled = PerKind::<Vec<_>>::default();
+    pub(super) fn only_leaving(self) -> (Fates<B>, Batch<B>) {
+        let mut settled = Fates::<B>::default();
         let mut staying = Vec::new();
         for (row, role) in self.rows {
             match role {

@@ -10,9 +10,11 @@ use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
 use crate::words::policy::WINDOW_RECORDS;
 
-/// Rows of one epoch, read from its lowest unsettled place on; memory is bounded by the window, not by the backlog.
+/// Rows of the owner's epochs, one after another, each read from its lowest unsettled place on; memory is bounded by the window, not by the backlog.
 pub(super) struct Windows<B> {
-    /// Where the rows that are not read yet stand; none before an epoch was chosen.
+    /// The epoch that is read; none before one was chosen.
+    epoch: Option<u32>,
+    /// Where its rows that are not read yet stand.
     unread: Option<PerKind<KeyRange>>,
     /// To be sent, in key order.
     waiting: PerKind<Vec<Row<B>>>,
@@ -26,12 +28,25 @@ pub(super) struct Windows<B> {
 
 impl<B: Body> Windows<B> {
     pub(super) fn new() -> Self {
-        Self { unread: None, waiting: PerKind::default(), held: Vec::new(), unsettled: PerKind::default(), visits: HashMap::new() }
+        Self {
+            epoch: None,
+            unread: None,
+            waiting: PerKind::default(),
+            held: Vec::new(),
+            unsettled: PerKind::default(),
+            visits: HashMap::new(),
+        }
     }
 
     /// Goes on to another epoch.
-    pub(super) fn begin(&mut self, ranges: PerKind<KeyRange>) {
+    pub(super) fn begin(&mut self, epoch: u32, ranges: PerKind<KeyRange>) {
+        self.epoch = Some(epoch);
         self.unread = Some(ranges);
+    }
+
+    /// The epoch that is read.
+    pub(super) const fn epoch(&self) -> Option<u32> {
+        self.epoch
     }
 
     /// Where the rows that are not read yet stand.
@@ -42,11 +57,6 @@ impl<B: Body> Windows<B> {
     /// Whether a row is in memory and not settled.
     pub(super) fn holds(&self, row: &Row<B>) -> bool {
         self.unsettled.of(row.head.kind).contains_key(&row.key)
-    }
-
-    /// Whether no row is left in memory.
-    pub(super) fn is_drained(&self) -> bool {
-        Kind::ALL.into_iter().all(|kind| self.unsettled.of(kind).is_empty())
     }
 
     /// Whether something waits to be sent.
@@ -152,10 +162,8 @@ impl<B: Body> Windows<B> {
 
     /// Whether a place is one of another epoch, or one that is not read yet.
     pub(super) fn is_elsewhere(&self, place: RowKey) -> bool {
-        self.unread.is_none_or(|unread| {
-            let unread = unread.page_visits;
-            place.epoch() + 1 != unread.to.epoch() || unread.contains(place)
-        })
+        Some(place.epoch()) != self.epoch
+            || self.unread.is_some_and(|unread| unread.page_visits.contains(place))
     }
 
     /// Notes that rows are settled.
@@ -171,11 +179,20 @@ impl<B: Body> Windows<B> {
         }
     }
 
-    /// The lowest place of a kind that may still hold a row once `leaving` are gone.
-    pub(super) fn lowest(&self, kind: Kind, leaving: &BTreeSet<RowKey>) -> Option<RowKey> {
-        let staying = self.unsettled.of(kind).keys().find(|key| !leaving.contains(key)).copied();
-        let unread = self.unread.map(|unread| *unread.of(kind)).filter(|range| range.from < range.to);
-        let behind = leaving.last().map(|key| key.next());
-        staying.or_else(|| unread.map(|range| range.from)).or(behind)
+    /// For each epoch of `leaving`: the lowest place of the kind that may still hold a row once they are gone.
+    pub(super) fn lowest(&self, kind: Kind, leaving: &BTreeSet<RowKey>) -> Vec<RowKey> {
+        let mut lowest = Vec::new();
+        let mut rest = leaving.iter().peekable();
+        while let Some(epoch) = rest.next().map(|key| key.epoch()) {
+            while rest.next_if(|key| key.epoch() == epoch).is_some() {}
+            let of_epoch = KeyRange::rest_of_epoch(RowKey::first_of(epoch));
+            let mut staying = self.unsettled.of(kind).range(of_epoch.from..of_epoch.to).map(|(key, _)| key);
+            let unread = self.unread.map(|unread| *unread.of(kind)).filter(|range| range.from < range.to);
+            let unread = unread.map(|range| range.from).filter(|from| from.epoch() == epoch);
+            let behind = leaving.range(of_epoch.from..of_epoch.to).next_back().map(|key| key.next());
+            let staying = staying.find(|key| !leaving.contains(key)).copied();
+            lowest.extend(staying.or(unread).or(behind));
+        }
+        lowest
     }
 }

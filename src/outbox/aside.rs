@@ -119,10 +119,14 @@ impl<S: Store> Outbox<S> {
     pub async fn whereabouts(&self, ids: &[String]) -> Result<HashMap<String, Table>, OutboxError> {
         let ids: HashSet<&String> = ids.iter().collect();
         let outbox = Table::Outbox(Kind::PageVisit);
-        let questions: Vec<(&String, Table)> =
-            ids.into_iter().flat_map(|id| [outbox].into_iter().chain(Table::ASIDE).map(move |table| (id, table))).collect();
-        let queries: Vec<Query> =
-            questions.iter().map(|(id, table)| Query::Revisions { table: *table, id: (*id).clone() }).collect();
+        let questions: Vec<(&String, Table)> = ids
+            .into_iter()
+            .flat_map(|id| [outbox].into_iter().chain(Table::ASIDE).map(move |table| (id, table)))
+            .collect();
+        let queries: Vec<Query> = questions
+            .iter()
+            .map(|(id, table)| Query::Revisions { table: *table, id: (*id).clone() })
+            .collect();
         let answers = self.store.read(&queries).await?.into_iter().map(Answer::rows);
         let is_visit = |rows: &Vec<Row<S::Body>>| rows.iter().any(|row| row.head.kind == Kind::PageVisit);
         let found = questions.into_iter().zip(answers).filter(|(_, rows)| is_visit(rows));

@@ -28,8 +28,8 @@ pub struct Settlement<B> {
     pub token: u64,
     /// Every row that the batch covered, by kind, in key order.
     pub rows: PerKind<Vec<(Row<B>, Fate)>>,
-    /// The lowest place of each kind that may still hold a row of the epoch, where the syncer knows it.
-    pub lowest: PerKind<Option<RowKey>>,
+    /// For each epoch of the rows, the lowest place of each kind that may still hold a row.
+    pub lowest: PerKind<Vec<RowKey>>,
 }
 
 impl<S: Store> Outbox<S> {
@@ -47,9 +47,11 @@ impl<S: Store> Outbox<S> {
         let mut queries = OVERVIEW.to_vec();
         for kind in Kind::ALL {
             let rows = settlement.rows.of(kind);
-            if let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) {
-                let range = KeyRange::closed(first.key, last.key);
-                queries.push(Query::Keys { table: Table::Outbox(kind), range, limit: usize::MAX });
+            for of_epoch in rows.chunk_by(|(one, _), (next, _)| one.key.epoch() == next.key.epoch()) {
+                if let (Some((first, _)), Some((last, _))) = (of_epoch.first(), of_epoch.last()) {
+                    let range = KeyRange::closed(first.key, last.key);
+                    queries.push(Query::Keys { table: Table::Outbox(kind), range, limit: usize::MAX });
+                }
             }
         }
         let revised: Vec<(Kind, String, u32)> = Kind::ALL
@@ -87,7 +89,8 @@ fn apply<B: From<String>>(
             continue;
         }
         let table = Table::Outbox(kind);
-        let present: Vec<RowKey> = answers.next().map(Answer::keys).unwrap_or_default();
+        let epochs = rows.chunk_by(|(one, _), (next, _)| one.key.epoch() == next.key.epoch()).count();
+        let present: Vec<RowKey> = answers.by_ref().take(epochs).flat_map(Answer::keys).collect();
         let mut leaving = BTreeSet::new();
         for (mut row, fate) in rows {
             if present.binary_search(&row.key).is_err() {
@@ -132,7 +135,7 @@ fn apply<B: From<String>>(
         books.transfer(epoch, kind, from, Place::Acknowledged, keys.len() as u64)?;
     }
     for kind in Kind::ALL {
-        if let Some(key) = lowest.of(kind) {
+        for key in lowest.of(kind) {
             books.settled_below(kind, *key)?;
         }
     }
@@ -151,7 +154,7 @@ pub(super) fn tombstone<B: From<String>>(row: Row<B>, reason: String) -> Row<B> 
 // Ranges that cover every leaving key and no other present one: a run over neighbours is one delete.
 fn runs(present: &[RowKey], leaving: &BTreeSet<RowKey>) -> impl Iterator<Item = KeyRange> {
     present
-        .chunk_by(|one, next| leaving.contains(one) == leaving.contains(next))
+        .chunk_by(|one, next| one.epoch() == next.epoch() && leaving.contains(one) == leaving.contains(next))
         .filter(|run| run.first().is_some_and(|key| leaving.contains(key)))
         .filter_map(|run| Some(KeyRange::closed(*run.first()?, *run.last()?)))
         .collect::<Vec<_>>()

@@ -50,6 +50,8 @@ pub const MOST_SUSPECTS: usize = 10;
 pub const MOST_OUTLIVED: usize = 400;
 /// Windows of the backlog that are probed before "the server refuses" is said.
 pub const PROBED_WINDOWS: usize = 10;
+/// What a new holder of the lock needs at most to write that it is alive.
+pub const MOMENT: Millis = Millis::from_secs(2);
 /// A holder of the lock that made no progress for so long is overtaken: no request and no transaction takes longer.
 pub const STUCK_AFTER: Millis = Millis::from_secs(180);
 /// Most bytes of an answer that are read; a confirmation is a few hundred.

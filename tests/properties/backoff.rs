@@ -56,8 +56,8 @@ enum Asked {
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
-    let secs = prop_oneof![0..5_u32, 5..200_000];
-    (0..7, secs).prop_map(|(form, secs)| match form {
+    let secs = prop_oneof![0..5_u32, 5..200_000_u32];
+    (0..7_u32, secs).prop_map(|(form, secs)| match form {
         0 => Asked::Seconds(secs),
         1 => Asked::DateIn(secs),
         2 => Asked::ResetIn(secs),

@@ -7,6 +7,7 @@ use heyho_sync::words::key::RowKey;
 use heyho_sync::words::kind::Kind;
 use heyho_sync::words::owner::Owner;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -23,7 +24,10 @@ const PLACES: [Place; 6] = [
 
 #[derive(Debug, Clone)]
 enum Change {
-    Capture(Kind),
+    /// A new record; or, where a number is given, one that belongs to a record that still is on this machine.
+    Capture(Kind, Option<usize>),
+    /// The id of a record that may not be kept.
+    Remember,
     SignIn(u8),
     SignOut,
     /// The user says that what was captured signed out belongs to the account that is signed in.
@@ -42,7 +46,8 @@ fn change() -> impl Strategy<Value = Change> {
     let kind = || select(Kind::ALL.to_vec());
     let place = || select(PLACES.to_vec());
     prop_oneof![
-        8 => kind().prop_map(Change::Capture),
+        8 => (kind(), option::weighted(0.2, any::<usize>())).prop_map(|(kind, kin)| Change::Capture(kind, kin)),
+        1 => Just(Change::Remember),
         2 => (0..3_u8).prop_map(Change::SignIn),
         1 => Just(Change::SignOut),
         1 => Just(Change::Claim),
@@ -82,6 +87,7 @@ struct Model {
     signed_in: Option<u8>,
     known: BTreeSet<u8>,
     keys: Vec<RowKey>,
+    returned: bool,
 }
 
 const COUNT_MASK: u64 = (1 << 36) - 1;
@@ -89,7 +95,8 @@ const COUNT_MASK: u64 = (1 << 36) - 1;
 impl Model {
     /// A record that still is on this machine.
     fn held(&self, pick: usize) -> Option<usize> {
-        let held: Vec<usize> = (0..self.records.len()).filter(|index| self.records[*index].is_held()).collect();
+        let held: Vec<usize> =
+            (0..self.records.len()).filter(|index| self.records[*index].is_held()).collect();
         (!held.is_empty()).then(|| held[pick % held.len()])
     }
 
@@ -101,11 +108,24 @@ impl Model {
 
     fn make(&mut self, books: &mut Books, change: Change) {
         match change {
-            Change::Capture(kind) => {
-                let key = books.capture(kind).unwrap();
-                assert!(self.keys.iter().all(|earlier| *earlier < key), "captured before an earlier record");
+            Change::Capture(kind, kin) => {
+                let kin = kin.and_then(|pick| self.held(pick)).map(|index| self.records[index].clone());
+                let epoch = kin.as_ref().map(|kin| kin.key.epoch());
+                let key = books.capture(kind, epoch).unwrap();
+                match epoch {
+                    Some(epoch) => assert_eq!(key.epoch(), epoch, "a record left its kin"),
+                    None => {
+                        assert!(self.keys.iter().all(|earlier| *earlier < key), "captured before another")
+                    }
+                }
                 self.new_key(key);
-                self.records.push(Record { kind, key, place: Place::Pending, owner: self.signed_in });
+                let owner = kin.map_or(self.signed_in, |kin| kin.owner);
+                self.records.push(Record { kind, key, place: Place::Pending, owner });
+            }
+            Change::Remember => {
+                let key = books.place_of_memory().unwrap();
+                self.new_key(key);
+                self.returned = true;
             }
             Change::SignIn(account) => {
                 books.hand_to(Some(&owner(account)));
@@ -133,6 +153,7 @@ impl Model {
                     let key = books.place_again(epoch);
                     assert_eq!(key.epoch(), epoch, "a row changed its epoch, and so its owner");
                     self.new_key(key);
+                    self.returned = true;
                     self.records[index].key = key;
                 }
                 self.records[index].place = to;
@@ -161,7 +182,8 @@ impl Model {
             Change::RaiseLowest(pick) => {
                 let Some(index) = self.held(pick) else { return };
                 let (epoch, kind, _) = self.records[index].shelf();
-                let pending = self.records.iter().filter(|each| each.shelf() == (epoch, kind, Place::Pending));
+                let pending =
+                    self.records.iter().filter(|each| each.shelf() == (epoch, kind, Place::Pending));
                 if let Some(lowest) = pending.map(|record| record.key).min() {
                     books.settled_below(kind, lowest).unwrap();
                     books.settled_below(kind, RowKey::first_of(epoch)).unwrap();
@@ -181,7 +203,7 @@ impl Model {
     }
 
     fn check(&self, books: &Books) -> Result<(), TestCaseError> {
-        prop_assert_eq!(books.owner(), self.signed_in.map(owner).as_ref());
+        prop_assert!(books.owner().cloned() == self.signed_in.map(owner));
         for record in self.records.iter().filter(|record| record.is_held()) {
             let epoch = books.epochs().iter().find(|epoch| epoch.number == record.key.epoch()).unwrap();
             prop_assert!(epoch.owner == record.owner.map(owner), "a record went to somebody else");
@@ -193,7 +215,7 @@ impl Model {
         let withheld = |record: &Record| {
             record.kind == Kind::PageVisit && !matches!(record.place, Place::Pending | Place::Acknowledged)
         };
-        prop_assert_eq!(books.anything_withheld(), self.count(withheld) > 0);
+        prop_assert_eq!(books.anything_withheld(), self.returned || self.count(withheld) > 0);
         Ok(())
     }
 
@@ -229,20 +251,29 @@ impl Model {
     fn check_reading(&self, books: &Books, account: u8) -> Result<(), TestCaseError> {
         let waiting = |kind: Option<Kind>| -> Vec<&Record> {
             let waits = |record: &&Record| record.place == Place::Pending && record.owner == Some(account);
-            self.records.iter().filter(waits).filter(|each| kind.is_none_or(|kind| kind == each.kind)).collect()
+            self.records
+                .iter()
+                .filter(waits)
+                .filter(|each| kind.is_none_or(|kind| kind == each.kind))
+                .collect()
         };
         let account = owner(account);
         for kind in Kind::ALL {
             prop_assert_eq!(*books.pending_of(&account).of(kind), waiting(Some(kind)).len() as u64);
         }
-        let first = waiting(None).iter().map(|record| record.key.epoch()).min();
-        let found = books.first_to_send(&account);
-        prop_assert_eq!(found.map(|(epoch, _)| epoch), first);
-        if let Some((epoch, ranges)) = found {
+        let mut epochs: BTreeSet<u32> = waiting(None).iter().map(|record| record.key.epoch()).collect();
+        let mut after = None;
+        while let Some((epoch, ranges)) = books.next_to_send(&account, after) {
+            prop_assert_eq!(epochs.pop_first(), Some(epoch));
             for record in waiting(None).into_iter().filter(|record| record.key.epoch() == epoch) {
-                prop_assert!(ranges.of(record.kind).contains(record.key), "a pending record would not be read");
+                prop_assert!(
+                    ranges.of(record.kind).contains(record.key),
+                    "a pending record would not be read"
+                );
             }
+            after = Some(epoch);
         }
+        prop_assert!(epochs.is_empty(), "an epoch with pending records would not be read");
         let newest = waiting(Some(Kind::PageVisit)).into_iter().max_by_key(|record| record.key.epoch());
         match (newest, books.newest_visits(&account)) {
             (Some(newest), Some(range)) => prop_assert_eq!(range.from.epoch(), newest.key.epoch()),
@@ -275,7 +306,7 @@ proptest! {
             model.check(&books)?;
         }
         let stored = serde_json::to_string(&books).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Books>(&stored).unwrap(), books);
+        prop_assert_eq!(&serde_json::from_str::<Books>(&stored).unwrap(), &books);
         // Only records on this machine need an epoch of their own, and each owner one more.
         let held: BTreeSet<u32> =
             model.records.iter().filter(|record| record.is_held()).map(|record| record.key.epoch()).collect();

@@ -49,7 +49,9 @@ pub fn fate(verdict: &Verdict) -> Fate {
         Verdict::CompressionRefused => Fate::RepeatedUncompressed,
         Verdict::LoginExpired => Fate::SignInAgain,
         Verdict::NotAllowed => Fate::NotAllowed,
-        Verdict::Transient { cause: Cause::Redirect, .. } => unreachable!("a redirect is no transient failure"),
+        Verdict::Transient { cause: Cause::Redirect, .. } => {
+            unreachable!("a redirect is no transient failure")
+        }
         Verdict::Transient { .. } => Fate::TriedLater,
         Verdict::Permanent(_) => Fate::KeptForTheUser,
     }
@@ -131,9 +133,10 @@ fn confirmed(sent: &Sent<'_>, body: &Body) -> Fate {
     let lists = lists_of(body);
     let bad = lists.among(sent);
     let acknowledged = if bad.is_empty() { Fate::Deleted } else { Fate::DeletedBut(bad.clone()) };
-    let counting = [object.get("data"), Some(object)].into_iter().flatten().find(|level| {
-        COUNTS.iter().any(|name| level.get(name).is_some_and(|count| !count.is_null()))
-    });
+    let counting = [object.get("data"), Some(object)]
+        .into_iter()
+        .flatten()
+        .find(|level| COUNTS.iter().any(|name| level.get(name).is_some_and(|count| !count.is_null())));
     let Some(counting) = counting else {
         let says_which = lists.entries == 0 || (lists.all_readable && !bad.is_empty());
         return if !sent.counts_expected && says_which { acknowledged } else { Fate::FallsShort };
@@ -199,7 +202,11 @@ impl Lists {
     fn among(&self, sent: &Sent<'_>) -> Records {
         let mut among = Records::new();
         for (kind, id) in sent.records {
-            if self.named.iter().any(|(named_kind, named)| named == id && named_kind.unwrap_or(*kind) == *kind) {
+            if self
+                .named
+                .iter()
+                .any(|(named_kind, named)| named == id && named_kind.unwrap_or(*kind) == *kind)
+            {
                 among.insert((*kind, (*id).to_owned()));
             }
         }
@@ -236,7 +243,9 @@ fn named(entry: &Value) -> Option<(Option<Kind>, String)> {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    let id = text(entry).or_else(|| entry.get("id").and_then(text)).or_else(|| entry.get("record_id").and_then(text));
+    let id = text(entry)
+        .or_else(|| entry.get("id").and_then(text))
+        .or_else(|| entry.get("record_id").and_then(text));
     let kind = match entry.get("record_type").and_then(Value::as_str) {
         Some("page_visit") => Some(Kind::PageVisit),
         Some("tab_aggregate") => Some(Kind::TabAggregate),

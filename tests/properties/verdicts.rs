@@ -166,11 +166,8 @@ impl Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    (batch(), prop::bool::weighted(0.2), any::<bool>()).prop_map(|(records, compressed, counts_expected)| Case {
-        records,
-        compressed,
-        counts_expected,
-    })
+    (batch(), prop::bool::weighted(0.2), any::<bool>())
+        .prop_map(|(records, compressed, counts_expected)| Case { records, compressed, counts_expected })
 }
 
 /// What an honest server did with one record.

@@ -105,7 +105,7 @@ fn session(account: &str) -> Session {
 }
 
 async fn append<S: Store>(outbox: &Outbox<S>, records: Vec<Record>) -> Result<Admission, OutboxError> {
-    outbox.append(Capture { records, tracker: None }, NOW).await
+    outbox.append(Capture { records, ..Capture::default() }, NOW).await
 }
 
 async fn rows<S: Store>(outbox: &Outbox<S>, table: Table) -> Vec<Row<S::Body>> {
@@ -285,8 +285,11 @@ pub async fn another_body_at_a_held_revision_is_refused_and_takes_the_whole_call
     append(&outbox, vec![visit("held")]).await.unwrap();
     let mut other = visit("held");
     other.body = other.body.replace("held at", "changed at");
-    let capture =
-        Capture { records: vec![visit("before"), other, visit("behind")], tracker: Some("t".into()) };
+    let capture = Capture {
+        records: vec![visit("before"), other, visit("behind")],
+        tracker: Some("t".into()),
+        ..Capture::default()
+    };
     let refused = outbox.append(capture, NOW).await;
     assert_eq!(refused, Err(OutboxError::RevisionHeld { kind: Kind::PageVisit, id: "held".into() }));
     assert_eq!(ids(&outbox, VISITS).await, ["held"]);
@@ -319,7 +322,8 @@ pub async fn a_newer_revision_is_a_row_of_its_own<S: Store>(open: impl Fn() -> S
 
 pub async fn the_trackers_memory_is_written_with_its_records<S: Store>(open: impl Fn() -> S) {
     let outbox = signed_in(open()).await;
-    let with = |records, tracker: &str| Capture { records, tracker: Some(tracker.to_owned()) };
+    let with =
+        |records, tracker: &str| Capture { records, tracker: Some(tracker.to_owned()), ..Capture::default() };
     outbox.append(with(visits([1]), "1"), NOW).await.unwrap();
     assert_eq!(outbox.document::<u32>(Document::Tracker).await, Ok(Some(1)));
     outbox.append(with(Vec::new(), "2"), NOW).await.unwrap();
@@ -360,7 +364,7 @@ pub async fn a_window_shows_the_oldest_of_each_kind_from_where_it_begins<S: Stor
     let outbox = signed_in(open()).await;
     append(&outbox, visits(1..=5)).await.unwrap();
     append(&outbox, vec![aggregate_of("visit 1", "aggregate", 1)]).await.unwrap();
-    let (_, mut ranges) = outbox.overview().await.unwrap().books.first_to_send(&owner("a")).unwrap();
+    let (_, mut ranges) = outbox.overview().await.unwrap().books.next_to_send(&owner("a"), None).unwrap();
     let window = outbox.window(ranges, 3).await.unwrap();
     let seen = |rows: &[Row<S::Body>]| rows.iter().map(|row| row.head.id.clone()).collect::<Vec<_>>();
     assert_eq!(seen(&window.page_visits), ["visit 1", "visit 2", "visit 3"]);
@@ -578,10 +582,10 @@ pub async fn the_lowest_place_moves_up_and_never_back<S: Store>(open: impl Fn() 
         let settlement = Settlement {
             token,
             rows: acknowledged(sent[settled].to_vec(), Vec::new()),
-            lowest: PerKind { page_visits: Some(lowest), tab_aggregates: None },
+            lowest: PerKind { page_visits: vec![lowest], tab_aggregates: Vec::new() },
         };
         outbox.settle(settlement, |_| {}).await.unwrap();
-        let (_, ranges) = outbox.overview().await.unwrap().books.first_to_send(&owner("a")).unwrap();
+        let (_, ranges) = outbox.overview().await.unwrap().books.next_to_send(&owner("a"), None).unwrap();
         assert_eq!(ranges.page_visits.from, expected);
         assert_eq!(ranges.tab_aggregates.from, RowKey::first_of(places[0].epoch()));
         audit(&outbox).await;
@@ -656,7 +660,7 @@ pub async fn what_was_set_aside_is_known_to_be_withheld<S: Store>(open: impl Fn(
     let outbox = with_quarantine(open()).await;
     outbox.discard(Aside::Quarantine, vec!["visit 2".into()]).await.unwrap();
     let asked = ["visit 1", "visit 2", "visit 3", "aggregate 1"].map(str::to_owned);
-    let withheld = outbox.withheld(&asked).await.unwrap();
+    let withheld = outbox.whereabouts(&asked).await.unwrap();
     assert_eq!(withheld.get("visit 1"), Some(&Table::Quarantine));
     assert_eq!(withheld.get("visit 2"), Some(&Table::Discarded));
     assert_eq!(withheld.len(), 2);
@@ -677,10 +681,10 @@ pub async fn another_account_finds_nothing_of_the_first_one<S: Store>(open: impl
     let outbox = signed_in(open()).await;
     append(&outbox, visits(1..=2)).await.unwrap();
     outbox.hand_to(Some(&owner("b")), Remembered::Untouched).await.unwrap();
-    assert_eq!(outbox.overview().await.unwrap().books.first_to_send(&owner("b")), None);
+    assert_eq!(outbox.overview().await.unwrap().books.next_to_send(&owner("b"), None), None);
     append(&outbox, visits([3])).await.unwrap();
     let books = outbox.overview().await.unwrap().books;
-    let (_, ranges) = books.first_to_send(&owner("b")).unwrap();
+    let (_, ranges) = books.next_to_send(&owner("b"), None).unwrap();
     let window = outbox.window(ranges, 9).await.unwrap();
     assert_eq!(window.page_visits.iter().map(|row| row.head.id.as_str()).collect::<Vec<_>>(), ["visit 3"]);
     let totals = books.totals().page_visits;
@@ -697,7 +701,7 @@ pub async fn an_account_that_returns_finds_its_records<S: Store>(open: impl Fn()
     append(&outbox, visits([3])).await.unwrap();
     let token = token_of(&outbox).await;
     let mut delivered = Vec::new();
-    while let Some((_, ranges)) = outbox.overview().await.unwrap().books.first_to_send(&owner("a")) {
+    while let Some((_, ranges)) = outbox.overview().await.unwrap().books.next_to_send(&owner("a"), None) {
         let window = outbox.window(ranges, 9).await.unwrap().page_visits;
         delivered.extend(window.iter().map(|row| row.head.id.clone()));
         settle(&outbox, token, acknowledged(window, Vec::new())).await.unwrap();

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
 
-use super::{Store, StoreError, Write, idempotency::Idempotency, sync_log::SyncLogEntry};
+use super::{
+    Store, StoreError, Write,
+    idempotency::Idempotency,
+    record_tables::{Numbers, RecordStatements, RecordTable, Upsert},
+    sync_log::SyncLogEntry,
+};
 use crate::{auth::rate_limit::Usage, policy, time::UnixMillis, validation::Batch};
 
 /// What became of a batch that was saved.
@@ -23,21 +28,6 @@ pub struct SyncCounts {
     pub created: usize,
     /// Records that replaced an older revision.
     pub updated: usize,
-}
-
-/// The records of a batch as the parameters of the two statements.
-struct Rows {
-    page_visits: String,
-    tab_aggregates: String,
-}
-
-impl Rows {
-    fn of(batch: &Batch) -> Result<Self, StoreError> {
-        Ok(Self {
-            page_visits: serde_json::to_string(&batch.page_visits)?,
-            tab_aggregates: serde_json::to_string(&batch.tab_aggregates)?,
-        })
-    }
 }
 
 #[derive(Default)]
@@ -64,10 +54,9 @@ impl Store {
         key: Option<&Idempotency>,
         now: UnixMillis,
     ) -> Result<SyncCounts, StoreError> {
-        let rows = Rows::of(batch)?;
         let mut attempt = 1;
         loop {
-            match self.try_save_batch(user_id, batch, &rows, key, now).await {
+            match self.try_save_batch(user_id, batch, key, now).await {
                 Err(error) if error.is_conflict() && attempt < policy::TRANSACTION_ATTEMPTS => attempt += 1,
                 result => return result,
             }
@@ -78,7 +67,6 @@ impl Store {
         &self,
         user_id: i64,
         batch: &Batch,
-        rows: &Rows,
         key: Option<&Idempotency>,
         now: UnixMillis,
     ) -> Result<SyncCounts, StoreError> {
@@ -87,13 +75,14 @@ impl Store {
         if let Some(key) = key
             && let Some(counts) = write.remembered_counts(user_id, key, now).await?
         {
+            write.commit().await?;
             return Ok(counts);
         }
         let counts = if has_erasures {
             let kept = self.without_erased(&mut write, user_id, batch).await?;
-            self.upsert_rows(&mut write, user_id, &Rows::of(&kept)?, batch.sent, now).await?
+            self.upsert_records(&mut write, user_id, &kept, now).await?
         } else {
-            self.upsert_rows(&mut write, user_id, rows, batch.sent, now).await?
+            self.upsert_records(&mut write, user_id, batch, now).await?
         };
         write.log_sync(user_id, &SyncLogEntry::saved(&counts, batch), now).await?;
         if let Some(key) = key {
@@ -103,22 +92,19 @@ impl Store {
         Ok(counts)
     }
 
-    async fn upsert_rows(
+    async fn upsert_records(
         &self,
         write: &mut Write,
         user_id: i64,
-        rows: &Rows,
-        sent: usize,
+        batch: &Batch,
         now: UnixMillis,
     ) -> Result<SyncCounts, StoreError> {
-        let visits =
-            write.upsert(&self.statements.upsert_page_visits, user_id, &rows.page_visits, now).await?;
-        let aggregates =
-            write.upsert(&self.statements.upsert_tab_aggregates, user_id, &rows.tab_aggregates, now).await?;
+        let visits = write.upsert(&self.statements, user_id, &batch.page_visits, now).await?;
+        let aggregates = write.upsert(&self.statements, user_id, &batch.tab_aggregates, now).await?;
         Ok(SyncCounts {
             page_visits_synced: visits.total(),
             tab_aggregates_synced: aggregates.total(),
-            ignored_records_count: sent.saturating_sub(visits.total() + aggregates.total()),
+            ignored_records_count: batch.sent.saturating_sub(visits.total() + aggregates.total()),
             rejected_records_count: 0,
             created: visits.created + aggregates.created,
             updated: visits.updated + aggregates.updated,
@@ -144,23 +130,40 @@ impl Write {
         has_erasures.map(|flag| flag != 0).ok_or(StoreError::AccountGone)
     }
 
-    async fn upsert(
+    /// Writes records of one kind, and counts those that were stored.
+    async fn upsert<R: RecordTable>(
         &mut self,
-        statement: &Arc<str>,
+        statements: &RecordStatements,
         user_id: i64,
-        records: &str,
+        records: &[R],
         now: UnixMillis,
     ) -> Result<Stored, StoreError> {
-        if records == "[]" {
-            return Ok(Stored::default());
+        let mut stored_revisions: Vec<i64> = Vec::with_capacity(records.len());
+        match R::upsert(statements) {
+            _ if records.is_empty() => {}
+            Upsert::Json(statement) => {
+                let query =
+                    numbers(statement).bind(user_id).bind(now.0).bind(serde_json::to_string(records)?);
+                stored_revisions = query.fetch_all(&mut *self.transaction).await?;
+            }
+            Upsert::Values(by_rows) => {
+                let mut rest = records;
+                for (rows, statement) in by_rows {
+                    while let Some((some, others)) = rest.split_at_checked(*rows) {
+                        let query = some.iter().fold(numbers(statement), |query, record| {
+                            record.bind(query.bind(user_id).bind(now.0))
+                        });
+                        stored_revisions.extend(query.fetch_all(&mut *self.transaction).await?);
+                        rest = others;
+                    }
+                }
+            }
         }
-        let stored_revisions: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(Arc::clone(statement)))
-            .bind(user_id)
-            .bind(records)
-            .bind(now.0)
-            .fetch_all(&mut *self.transaction)
-            .await?;
         let created = stored_revisions.iter().filter(|count| **count == 1).count();
         Ok(Stored { created, updated: stored_revisions.len() - created })
     }
+}
+
+fn numbers<'q>(statement: &Arc<str>) -> Numbers<'q> {
+    sqlx::query_scalar(AssertSqlSafe(Arc::clone(statement)))
 }

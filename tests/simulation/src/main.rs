@@ -62,7 +62,9 @@ fn main() -> ExitCode {
     let mut failures = 0;
     for seed in first..first + seeds {
         match outcome(seed, &acts_of(seed)) {
-            Ok(faults) => faults.into_iter().for_each(|(name, count)| *fired.entry(name).or_default() += count),
+            Ok(faults) => {
+                faults.into_iter().for_each(|(name, count)| *fired.entry(name).or_default() += count)
+            }
             Err(why) => {
                 failures += 1;
                 let story = shortest(seed, acts_of(seed));

@@ -105,7 +105,8 @@ impl Network {
 
     // Notes the wait that an answer asks for.
     fn heed(&self, answer: &Answer) {
-        let body_secs = serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| body["retry_after"].as_i64());
+        let body_secs =
+            serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| body["retry_after"].as_i64());
         let header_secs = answer.retry_after.as_ref().and_then(|secs| secs.parse::<i64>().ok());
         if let Some(secs) = body_secs.max(header_secs) {
             self.not_before_ms.set(self.world.monotonic() + secs * 1000);
@@ -125,7 +126,10 @@ impl Network {
         assert!(body.len() <= 512 * 1024, "{} bytes in a request", body.len());
         assert!(!page_visits.is_empty() || !tab_aggregates.is_empty(), "an empty request");
         assert!(self.may_send.get(), "a request while nothing may be sent");
-        assert!(self.world.monotonic() >= self.not_before_ms.get(), "a request within a wait that the server asked for");
+        assert!(
+            self.world.monotonic() >= self.not_before_ms.get(),
+            "a request within a wait that the server asked for"
+        );
         for site in self.forbidden.borrow().iter() {
             assert!(!body.contains(site), "an excluded site is named in a request");
         }
@@ -169,7 +173,10 @@ impl Transport<String> for Line {
         if let Payload::Json(text) = &request.payload {
             network.world.pass(1).await;
             let body: Value = serde_json::from_str(text).expect("a body that is not JSON");
-            return Ok(network.server.borrow_mut().refresh(body["refresh_token"].as_str().unwrap_or_default()));
+            return Ok(network
+                .server
+                .borrow_mut()
+                .refresh(body["refresh_token"].as_str().unwrap_or_default()));
         }
         let seen = network.check(&request);
         network.seen.borrow_mut().push(seen.clone());
@@ -185,16 +192,22 @@ impl Transport<String> for Line {
         let latency = network.latency_ms.get();
         network.world.pass(latency).await;
         let outcome = self.travel(&request, fault, deliver).await;
-        (network.tell.get())(&format!("    {} -> {}", summary(&seen), match &outcome {
-            Ok(answer) => format!("{} {}", answer.status, answer.body),
-            Err(none) => format!("{none:?}"),
-        }));
+        (network.tell.get())(&format!(
+            "    {} -> {}",
+            summary(&seen),
+            match &outcome {
+                Ok(answer) => format!("{} {}", answer.status, answer.body),
+                Err(none) => format!("{none:?}"),
+            }
+        ));
         outcome
     }
 }
 
 fn summary(seen: &Seen) -> String {
-    let ids = |records: &[Value]| records.iter().filter_map(|record| record["id"].as_str()).collect::<Vec<_>>().join(" ");
+    let ids = |records: &[Value]| {
+        records.iter().filter_map(|record| record["id"].as_str()).collect::<Vec<_>>().join(" ")
+    };
     format!("[{}] [{}]", ids(&seen.page_visits), ids(&seen.tab_aggregates))
 }
 

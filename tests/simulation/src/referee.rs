@@ -43,20 +43,31 @@ pub fn judge(scene: &Scene, model: &Model, status: &Status) {
         let strangers: Vec<_> = stored.keys().filter(|account| Some(**account) != owner.as_ref()).collect();
         assert!(strangers.is_empty(), "{key:?} of {owner:?} is stored under {strangers:?}");
         let at_server = owner.as_ref().and_then(|owner| stored.get(owner)).copied().unwrap_or_default();
-        assert!(at_server <= known.possible, "{key:?} is stored at revision {at_server}, which was never made");
+        assert!(
+            at_server <= known.possible,
+            "{key:?} is stored at revision {at_server}, which was never made"
+        );
         if at_server >= known.certain {
             let record = &server.stored[owner.as_ref().unwrap()][key].record;
             assert_eq!(record["n"], record["revision"], "{key:?} is stored with another revision's content");
             continue;
         }
-        let has = |place: &BTreeMap<RecordKey, u64>| place.get(key).is_some_and(|revision| *revision >= known.certain);
+        let has = |place: &BTreeMap<RecordKey, u64>| {
+            place.get(key).is_some_and(|revision| *revision >= known.certain)
+        };
         let excluded = model.ever_excluded.contains(&known.site);
         if has(&quarantine) {
-            assert!(is_bad(key, known) || model.forged_refusals, "{key:?} is in quarantine, and nothing is wrong with it");
+            assert!(
+                is_bad(key, known) || model.forged_refusals,
+                "{key:?} is in quarantine, and nothing is wrong with it"
+            );
         } else if has(&discarded) {
             assert!(excluded || model.discarded_by_user, "{key:?} was given up, and nobody asked for it");
         } else if has(&outbox) {
-            assert!(known.owner.is_none() || is_bad(key, known), "{key:?} still waits, and nothing is wrong with it");
+            assert!(
+                known.owner.is_none() || is_bad(key, known),
+                "{key:?} still waits, and nothing is wrong with it"
+            );
         } else {
             panic!("{key:?} at revision {} is nowhere; the server has {at_server}", known.certain);
         }
@@ -68,16 +79,23 @@ fn balance(scene: &Scene, model: &Model, status: &Status) {
     let sum = PerKind::total;
     let captured = sum(&status.captured);
     let most = model.captured + model.maybe_captured;
-    assert!((model.captured..=most).contains(&captured), "{captured} captured, told {} to {most}", model.captured);
+    assert!(
+        (model.captured..=most).contains(&captured),
+        "{captured} captured, told {} to {most}",
+        model.captured
+    );
     let rows = |table| scene.disk.memory.rows(table).len() as u64;
     let waiting: u64 = Kind::ALL.into_iter().map(|kind| rows(Table::Outbox(kind))).sum();
     assert_eq!(sum(&status.pending) + sum(&status.parked), waiting, "pending and parked against the rows");
     assert_eq!(sum(&status.quarantined), rows(Table::Quarantine), "quarantined against the rows");
-    let counted = |note: &Option<String>| !note.as_ref().is_some_and(|note| note.contains("\"counted\":false"));
-    let discarded = scene.disk.memory.rows(Table::Discarded).iter().filter(|row| counted(&row.note)).count() as u64;
+    let counted =
+        |note: &Option<String>| !note.as_ref().is_some_and(|note| note.contains("\"counted\":false"));
+    let discarded =
+        scene.disk.memory.rows(Table::Discarded).iter().filter(|row| counted(&row.note)).count() as u64;
     assert_eq!(sum(&status.discarded), discarded, "discarded against the rows");
     assert!(status.health.books_balance, "the books don't balance: {status:?}");
-    let keys: BTreeSet<_> = Table::ALL.into_iter().flat_map(|table| scene.disk.memory.rows(table)).map(|row| row.key).collect();
+    let keys: BTreeSet<_> =
+        Table::ALL.into_iter().flat_map(|table| scene.disk.memory.rows(table)).map(|row| row.key).collect();
     let all: usize = Table::ALL.into_iter().map(|table| scene.disk.memory.rows(table).len()).sum();
     assert_eq!(keys.len(), all, "a place is taken twice");
 }

@@ -142,7 +142,8 @@ impl Run {
     fn publish_rules(&self) {
         let model = self.model.borrow();
         let network = &self.scene.network;
-        *network.forbidden.borrow_mut() = model.excluded.iter().map(|site| format!("site-{site}.example")).collect();
+        *network.forbidden.borrow_mut() =
+            model.excluded.iter().map(|site| format!("site-{site}.example")).collect();
         network.may_send.set(!self.paused && model.account.is_some());
     }
 
@@ -152,7 +153,10 @@ impl Run {
         let owner = self.model.borrow().account;
         let mut sources: Vec<String> = {
             let model = self.model.borrow();
-            let mine = model.known.iter().filter(|((kind, _), known)| *kind == 'v' && known.owner == owner && known.certain > 0);
+            let mine = model
+                .known
+                .iter()
+                .filter(|((kind, _), known)| *kind == 'v' && known.owner == owner && known.certain > 0);
             mine.map(|((_, id), _)| id.clone()).rev().take(5).collect()
         };
         for _ in 0..units {
@@ -199,12 +203,15 @@ impl Run {
         let other = random.below(SITES);
         let (field, sites) = match kind {
             'v' => (format!(r#""url":"https://site-{site}.example/{revision}""#), vec![site]),
-            _ if random.chance(20) => (format!(r#""domain_durations":{{"site-{other}.example":1}}"#), vec![other]),
+            _ if random.chance(20) => {
+                (format!(r#""domain_durations":{{"site-{other}.example":1}}"#), vec![other])
+            }
             _ => (r#""total_time_seconds":1"#.to_owned(), Vec::new()),
         };
         let reference = if kind == 'v' { "source_page_visit_id" } else { "page_visit_id" };
         let target = refers_to.as_ref().map_or("null".to_owned(), |id| format!("\"{id}\""));
-        let body = format!(r#"{{"id":"{id}",{field},"{reference}":{target},"n":{revision},"revision":{revision}}}"#);
+        let body =
+            format!(r#"{{"id":"{id}",{field},"{reference}":{target},"n":{revision},"revision":{revision}}}"#);
         let head = Head {
             kind: if kind == 'v' { Kind::PageVisit } else { Kind::TabAggregate },
             id: id.to_owned(),
@@ -274,7 +281,11 @@ impl Run {
             let mut model = self.model.borrow_mut();
             model.account = Some(account);
             if model.accounts_seen.iter().all(|seen| *seen == account) {
-                model.known.values_mut().filter(|known| known.owner.is_none()).for_each(|known| known.owner = Some(account));
+                model
+                    .known
+                    .values_mut()
+                    .filter(|known| known.owner.is_none())
+                    .for_each(|known| known.owner = Some(account));
             }
             model.accounts_seen.insert(account);
         }
@@ -284,7 +295,8 @@ impl Run {
     fn apply_session(&mut self) {
         self.publish_rules();
         let session = self.session();
-        let changed = self.scene.world.run(self.engine.change_settings(|settings| settings.session = session));
+        let changed =
+            self.scene.world.run(self.engine.change_settings(|settings| settings.session = session));
         if changed.is_err() {
             self.restart();
         }
@@ -318,7 +330,9 @@ impl Run {
                 self.captured(&identities, kept.ok().map(|recorded| recorded.captured));
                 self.fired("capture during an upload");
             }
-            Act::SyncWhileSwitching { account, after_ms } => self.sync_while_switching(account % ACCOUNTS, *after_ms),
+            Act::SyncWhileSwitching { account, after_ms } => {
+                self.sync_while_switching(account % ACCOUNTS, *after_ms)
+            }
             Act::TwoSyncers => {
                 self.model.borrow_mut().syncs += 1;
                 let other = self.scene.closed_worker();
@@ -378,7 +392,8 @@ impl Run {
             Act::Pause(paused) => {
                 self.paused = *paused;
                 self.publish_rules();
-                let changed = self.scene.world.run(self.engine.change_settings(|settings| settings.paused = *paused));
+                let changed =
+                    self.scene.world.run(self.engine.change_settings(|settings| settings.paused = *paused));
                 if changed.is_err() {
                     self.restart();
                 }
@@ -394,7 +409,8 @@ impl Run {
                 drop(model);
                 self.publish_rules();
                 let rules = self.excluded();
-                let changed = self.scene.world.run(self.engine.change_settings(|settings| settings.excluded = rules));
+                let changed =
+                    self.scene.world.run(self.engine.change_settings(|settings| settings.excluded = rules));
                 if changed.is_err() {
                     self.restart();
                 }
@@ -410,7 +426,14 @@ impl Run {
             }
         }
         self.publish_rules();
-        for fault in self.scene.disk.fired.borrow_mut().drain(..).chain(self.scene.network.fired.borrow_mut().drain(..)) {
+        for fault in self
+            .scene
+            .disk
+            .fired
+            .borrow_mut()
+            .drain(..)
+            .chain(self.scene.network.fired.borrow_mut().drain(..))
+        {
             self.fired(fault);
         }
     }
@@ -418,7 +441,11 @@ impl Run {
     fn revise(&mut self, which: u64, raised: bool) {
         let chosen = {
             let model = self.model.borrow();
-            let mine: Vec<_> = model.known.iter().filter(|(_, known)| known.owner == model.account && known.certain > 0).collect();
+            let mine: Vec<_> = model
+                .known
+                .iter()
+                .filter(|(_, known)| known.owner == model.account && known.certain > 0)
+                .collect();
             if mine.is_empty() {
                 return;
             }
@@ -498,7 +525,11 @@ impl Run {
             2 => NetworkFault::Slow(3_000),
             3 => NetworkFault::Slow(60_000),
             4 => instead(500, ""),
-            5 => NetworkFault::Instead(Answer { status: 503, retry_after: Some("90".into()), ..Answer::default() }),
+            5 => NetworkFault::Instead(Answer {
+                status: 503,
+                retry_after: Some("90".into()),
+                ..Answer::default()
+            }),
             6 => instead(429, r#"{"success":false,"retry_after":30}"#),
             7 => instead(200, "<html>Welcome to the hotel</html>"),
             8 => instead(302, ""),
@@ -553,7 +584,8 @@ impl Run {
 
 fn identities(records: &[Record]) -> Vec<(RecordKey, u64)> {
     let kind = |record: &Record| if record.head.kind == Kind::PageVisit { 'v' } else { 'a' };
-    let identity = |record: &Record| ((kind(record), record.head.id.clone()), u64::from(record.head.revision));
+    let identity =
+        |record: &Record| ((kind(record), record.head.id.clone()), u64::from(record.head.revision));
     records.iter().map(identity).collect()
 }
 

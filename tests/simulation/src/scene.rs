@@ -37,7 +37,7 @@ pub fn session(account: &str) -> Option<Session> {
 }
 
 pub fn visit(number: usize) -> String {
-    let source = if number % 5 == 0 { "null".to_owned() } else { format!("\"v{:05}\"", number - 1) };
+    let source = if number.is_multiple_of(5) { "null".to_owned() } else { format!("\"v{:05}\"", number - 1) };
     format!(
         r#"{{"id":"v{number:05}","url":"https://example.com/{number}","title":"Page {number}",
            "visited_at":"2026-11-21T10:00:00.000Z","durationSeconds":3,"source_page_visit_id":{source}}}"#
@@ -57,11 +57,13 @@ pub fn records(numbers: std::ops::Range<usize>) -> PerKind<Vec<String>> {
     }
 }
 
-impl Scene {
-    pub fn new() -> Self {
+impl Default for Scene {
+    fn default() -> Self {
         Self::with(Server::default())
     }
+}
 
+impl Scene {
     pub fn with(server: Server) -> Self {
         let world = World::new(7);
         let network = Network::new(&world, server);

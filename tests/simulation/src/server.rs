@@ -87,7 +87,10 @@ impl Server {
         };
         let token = format!("renewed-{number}-{}", self.tokens.len());
         self.tokens.insert(token.clone(), format!("user-{number}"));
-        answer(200, &json!({ "data": { "AccessToken": token, "RefreshToken": refresh_token, "ExpiresIn": 3600 } }))
+        answer(
+            200,
+            &json!({ "data": { "AccessToken": token, "RefreshToken": refresh_token, "ExpiresIn": 3600 } }),
+        )
     }
 
     /// Takes one upload, and commits or refuses it.

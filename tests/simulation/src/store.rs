@@ -33,7 +33,12 @@ pub struct Disk {
 
 impl Disk {
     pub fn new() -> Rc<Self> {
-        Rc::new(Self { memory: MemoryStore::default(), faults: RefCell::default(), read_faults: RefCell::default(), fired: RefCell::default() })
+        Rc::new(Self {
+            memory: MemoryStore::default(),
+            faults: RefCell::default(),
+            read_faults: RefCell::default(),
+            fired: RefCell::default(),
+        })
     }
 }
 

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use heyho_sync::ports::clock::Clock;
 use heyho_sync::words::time::{Millis, UnixMillis};
@@ -80,17 +82,33 @@ impl World {
 
     /// The same for a future that may go on later: a frozen worker.
     pub fn run_pinned<T>(&self, mut future: Pin<&mut impl Future<Output = T>>, polls: u64) -> End<T> {
-        let mut context = Context::from_waker(Waker::noop());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
         for _ in 0..polls {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
                 return End::Finished(result);
+            }
+            if woken.0.swap(false, Ordering::Relaxed) {
+                continue;
             }
             let next = self.waiting.borrow_mut().pop_first();
             let (due, wakers) = next.expect("everybody waits, and nobody for the clock");
             self.monotonic_ms.set(self.monotonic_ms.get().max(due));
             wakers.into_iter().for_each(Waker::wake);
+            woken.0.store(false, Ordering::Relaxed);
         }
         End::Died
+    }
+}
+
+/// Whether somebody woke another without any time passing.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

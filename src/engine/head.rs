@@ -1,0 +1,107 @@
+//! The head of the outbox: the next batch, read, cut and made ready.
+
+use std::collections::HashSet;
+
+use super::slice::Slice;
+use super::sync::Halt;
+use super::upload::{Batch, Named, Obstacles, Parcel};
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::{Row, Store, Table};
+use crate::ports::transport::Transport;
+use crate::words::kind::{Kind, PerKind};
+use crate::words::policy::WINDOW_RECORDS;
+
+impl<S, T, C, H> Slice<'_, S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    /// The next batch of the head; none when nothing waits.
+    pub(super) async fn next_batch(&mut self) -> Result<Option<Batch<S::Body>>, Halt> {
+        loop {
+            let limits = self.state.adaptive.limits(&self.engine.settings().policy);
+            self.refill().await?;
+            let cut = self.windows.cut(&limits);
+            if let Some(kind) = cut.never_fits {
+                let mut one = PerKind::default();
+                *one.of_mut(kind) = 1;
+                let row = self.windows.take(one);
+                self.quarantine(row, "too_large", None).await?;
+            } else if cut.is_empty() {
+                return Ok(None);
+            } else {
+                return Ok(Some(self.windows.take(cut.covered)));
+            }
+        }
+    }
+
+    // Keeps at least one batch of each kind in memory, as long as the epoch has one, then goes on to the next epoch.
+    async fn refill(&mut self) -> Result<(), Halt> {
+        let limits = self.state.adaptive.limits(&self.engine.settings().policy);
+        loop {
+            if let Some(ranges) = self.windows.wants(&limits) {
+                let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
+                self.windows.take_in(found, &self.state.unexplained);
+                continue;
+            }
+            if self.windows.anything_waits() {
+                return Ok(());
+            }
+            let books = self.engine.outbox.overview().await?.books;
+            let next = self.owner.as_ref().and_then(|owner| books.next_to_send(owner, self.windows.epoch()));
+            let Some((epoch, ranges)) = next else { return Ok(()) };
+            let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
+            self.windows.begin(epoch, ranges);
+            self.windows.take_in(found, &self.state.unexplained);
+        }
+    }
+
+    /// Makes a batch ready: looks up what can't be referred to, and cuts what the user excluded. `named` are records
+    /// that the server has named as bad.
+    pub(super) async fn prepare(
+        &mut self,
+        batch: Batch<S::Body>,
+        named: &Named,
+    ) -> Result<Parcel<S::Body>, Halt> {
+        let here: HashSet<&str> = batch
+            .iter()
+            .filter(|row| row.head.kind == Kind::PageVisit)
+            .map(|row| row.head.id.as_str())
+            .collect();
+        let elsewhere: Vec<(&Row<S::Body>, &String)> = batch
+            .iter()
+            .filter_map(|row| Some((row, row.head.refers_to.as_ref()?)))
+            .filter(|(_, id)| !here.contains(id.as_str()))
+            .collect();
+        let unstored =
+            elsewhere.iter().map(|(_, id)| *id).filter(|id| self.windows.awaits(id)).cloned().collect();
+        let mut obstacles = Obstacles { unstored, named: named.clone(), ..Obstacles::default() };
+        let doubtful: Vec<String> = elsewhere
+            .iter()
+            .filter(|(row, _)| {
+                self.withholds || row.follows.is_some_and(|place| self.windows.is_elsewhere(place))
+            })
+            .map(|(_, id)| (*id).clone())
+            .collect();
+        if !doubtful.is_empty() {
+            for (id, table) in self.engine.outbox.whereabouts(&doubtful).await? {
+                match table {
+                    Table::Outbox(_) => {
+                        obstacles.unstored.insert(id);
+                    }
+                    aside => {
+                        obstacles.withheld.insert(id, aside);
+                    }
+                }
+            }
+        }
+        let settings = self.engine.settings();
+        let parcel = Parcel::prepare(batch, &settings, &obstacles);
+        self.prepared_under = settings.excluded;
+        self.withholds |= parcel.withholds_visits();
+        Ok(parcel)
+    }
+}

@@ -1,0 +1,116 @@
+//! `cargo run --release -p heyho-fuzz -- --target verdict --minutes 20`
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use heyho_fuzz::corpus;
+use heyho_fuzz::fuzzer::{Fuzzer, Summary, Until};
+use heyho_fuzz::targets::{TARGETS, Target};
+
+const USAGE: &str = "heyho-fuzz [--target word|verdict] [--minutes N] [--executions N] [--seed N] [--grow]
+  Without a target each of them has its turn. --grow adds what did something new to the corpus.
+  An input that fails is added to the corpus, where every test run tries it again.";
+
+/// The input that runs, for the case that it doesn't return.
+static RUNNING: Mutex<(&str, Vec<u8>)> = Mutex::new(("", Vec::new()));
+
+struct Options {
+    target: Option<String>,
+    until: Until,
+    seed: u64,
+    grow: bool,
+}
+
+fn options() -> Option<Options> {
+    let forever = Duration::from_secs(u64::MAX);
+    let mut options =
+        Options { target: None, until: Until { executions: u64::MAX, time: forever }, seed: 1, grow: false };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--target" => options.target = Some(words.next()?),
+            "--minutes" => {
+                options.until.time =
+                    Duration::try_from_secs_f64(words.next()?.parse::<f64>().ok()? * 60.0).ok()?
+            }
+            "--executions" => options.until.executions = words.next()?.parse().ok()?,
+            "--seed" => options.seed = words.next()?.parse().ok()?,
+            "--grow" => options.grow = true,
+            _ => return None,
+        }
+    }
+    if options.until.executions == u64::MAX && options.until.time == forever {
+        options.until.time = Duration::from_secs(60);
+    }
+    Some(options)
+}
+
+fn fuzz(target: &Target, options: &Options) -> std::io::Result<Summary> {
+    let mut note = |input: &[u8]| {
+        if let Ok(mut running) = RUNNING.lock() {
+            running.0 = target.name;
+            running.1.clear();
+            running.1.extend_from_slice(input);
+        }
+    };
+    let committed = corpus::read(target.name)?;
+    let mut fuzzer = Fuzzer::new(target.run, &committed, &mut note);
+    let summary = fuzzer.go(options.seed, options.until, &mut note);
+    if options.grow {
+        // The shortest first: of two that do the same, the longer one is not needed.
+        let mut found = fuzzer.kept().to_vec();
+        found.sort_by_key(Vec::len);
+        let shortest = [committed.clone(), found].concat();
+        let needed = Fuzzer::new(target.run, &shortest, &mut note);
+        for input in needed.kept().iter().filter(|input| !committed.contains(input)) {
+            corpus::add(target.name, "", input)?;
+        }
+    }
+    Ok(summary)
+}
+
+fn save_what_fails() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if let Ok(running) = RUNNING.lock() {
+            match corpus::add(running.0, "failed-", &running.1) {
+                Ok(path) => eprintln!("{}: the input is {}", running.0, path.display()),
+                Err(error) => eprintln!("{}: the input can't be saved: {error}", running.0),
+            }
+        }
+    }));
+}
+
+fn main() -> ExitCode {
+    let Some(options) = options() else {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
+    };
+    let wanted = |target: &&Target| options.target.as_deref().is_none_or(|name| name == target.name);
+    let targets: Vec<&Target> = TARGETS.iter().filter(wanted).collect();
+    if targets.is_empty() {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
+    }
+    save_what_fails();
+    for target in targets {
+        match fuzz(target, &options) {
+            Ok(Summary { executions, time, kept, behaviours, edges }) => {
+                let secs = time.as_secs_f64();
+                let edges = edges.map_or("not counted".to_owned(), |edges| edges.to_string());
+                println!(
+                    "{}: {executions} executions in {secs:.0} s ({:.0}/s), nothing failed; inputs kept {kept}, behaviours {behaviours}, edges {edges}",
+                    target.name,
+                    executions as f64 / secs.max(0.001),
+                );
+            }
+            Err(error) => {
+                eprintln!("{}: {error}", target.name);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
