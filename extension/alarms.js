@@ -6,6 +6,18 @@ const SYNC = "sync";
 /** Fires once, when the core wants to be woken before that. */
 const RETRY = "sync-retry";
 
+/** Fires twice a minute, so that the tracker can tell a quiet reader from a sleeping machine. */
+const HEARTBEAT = "heartbeat";
+
+/** @param {chrome.alarms.Alarm} alarm */
+export const isHeartbeat = (alarm) => alarm.name === HEARTBEAT;
+
+/** Sees to it that the heartbeat exists. */
+export async function ensureHeartbeat() {
+  if (!(await browser.alarms.get(HEARTBEAT)))
+    await browser.alarms.create(HEARTBEAT, { periodInMinutes: 0.5 });
+}
+
 /** @param {chrome.alarms.Alarm} alarm */
 export const isSyncAlarm = (alarm) => alarm.name === SYNC || alarm.name === RETRY;
 

@@ -1,5 +1,5 @@
 // @ts-check
-import { ensureSyncAlarm, isSyncAlarm } from "./alarms.js";
+import { ensureHeartbeat, ensureSyncAlarm, isHeartbeat, isSyncAlarm } from "./alarms.js";
 import { browser } from "./browser.js";
 import { observe, startOfBrowser } from "./capture.js";
 import { ready } from "./core.js";
@@ -16,7 +16,10 @@ const started = inOrder(start);
 
 observe((event) => inOrder(async () => (await ready()).handleEvent(await event)));
 
-browser.alarms.onAlarm.addListener((alarm) => (isSyncAlarm(alarm) ? sync() : undefined));
+browser.alarms.onAlarm.addListener((alarm) => {
+  if (isSyncAlarm(alarm)) return sync();
+  if (isHeartbeat(alarm)) return inOrder(beat);
+});
 globalThis.addEventListener("online", sync);
 
 browser.runtime.onMessage.addListener((message, sender, reply) => {
@@ -44,12 +47,18 @@ function inOrder(work) {
 
 async function start() {
   await ensureSyncAlarm((await readSettings()).intervalMinutes);
+  await ensureHeartbeat();
   // `storage.session` lives as long as the browser runs: where the mark is missing, the browser has just started.
   const { tabsAreKnown } = await browser.storage.session.get("tabsAreKnown");
   if (tabsAreKnown) return;
   const core = await ready();
   for (const event of await startOfBrowser()) await core.handleEvent(event);
   await browser.storage.session.set({ tabsAreKnown: true });
+}
+
+/** Tells the tracker that the browser is still there. */
+async function beat() {
+  await (await ready()).handleEvent({ type: "heartbeat", at: Date.now() });
 }
 
 /** Returns when the sync has ended, which Firefox waits for a while. A failure is in the core's status. */

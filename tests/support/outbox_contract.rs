@@ -35,6 +35,7 @@ macro_rules! for_every_outbox_case {
             a_settlement_deletes_exactly_what_was_sent
             what_came_meanwhile_is_not_touched
             a_row_between_sent_ones_stays
+            rows_of_another_owner_between_sent_ones_stay
             rows_that_are_gone_are_not_counted_again
             an_acknowledged_revision_takes_lower_ones_along_wherever_they_are
             an_acknowledged_revision_leaves_higher_ones_and_the_other_kind
@@ -48,7 +49,7 @@ macro_rules! for_every_outbox_case {
             a_settlement_that_is_killed_is_in_rows_and_books_or_in_neither
             what_was_set_aside_comes_back_behind_all_others
             what_was_set_aside_is_given_up_by_the_users_will
-            what_was_set_aside_is_known_to_be_withheld
+            a_visit_that_is_on_this_machine_is_found_wherever_it_is
             signing_out_keeps_every_record_for_its_owner
             another_account_finds_nothing_of_the_first_one
             an_account_that_returns_finds_its_records
@@ -419,6 +420,20 @@ pub async fn a_row_between_sent_ones_stays<S: Store>(open: impl Fn() -> S) {
     audit(&outbox).await;
 }
 
+pub async fn rows_of_another_owner_between_sent_ones_stay<S: Store>(open: impl Fn() -> S) {
+    let outbox = signed_in(open()).await;
+    for (number, account) in [(1, "a"), (2, "b"), (3, "a")] {
+        outbox.hand_to(Some(&owner(account)), Remembered::Untouched).await.unwrap();
+        append(&outbox, visits([number])).await.unwrap();
+    }
+    let token = token_of(&outbox).await;
+    let mut sent = rows(&outbox, VISITS).await;
+    sent.remove(1);
+    assert_eq!(settle(&outbox, token, acknowledged(sent, Vec::new())).await, Ok(2));
+    assert_eq!(ids(&outbox, VISITS).await, ["visit 2"]);
+    audit(&outbox).await;
+}
+
 pub async fn rows_that_are_gone_are_not_counted_again<S: Store>(open: impl Fn() -> S) {
     let outbox = signed_in(open()).await;
     append(&outbox, visits(1..=4)).await.unwrap();
@@ -656,14 +671,15 @@ pub async fn what_was_set_aside_is_given_up_by_the_users_will<S: Store>(open: im
     audit(&outbox).await;
 }
 
-pub async fn what_was_set_aside_is_known_to_be_withheld<S: Store>(open: impl Fn() -> S) {
+pub async fn a_visit_that_is_on_this_machine_is_found_wherever_it_is<S: Store>(open: impl Fn() -> S) {
     let outbox = with_quarantine(open()).await;
     outbox.discard(Aside::Quarantine, vec!["visit 2".into()]).await.unwrap();
-    let asked = ["visit 1", "visit 2", "visit 3", "aggregate 1"].map(str::to_owned);
-    let withheld = outbox.whereabouts(&asked).await.unwrap();
-    assert_eq!(withheld.get("visit 1"), Some(&Table::Quarantine));
-    assert_eq!(withheld.get("visit 2"), Some(&Table::Discarded));
-    assert_eq!(withheld.len(), 2);
+    let asked = ["visit 1", "visit 2", "visit 3", "aggregate 1", "unknown"].map(str::to_owned);
+    let found = outbox.whereabouts(&asked).await.unwrap();
+    assert_eq!(found.get("visit 1"), Some(&Table::Quarantine));
+    assert_eq!(found.get("visit 2"), Some(&Table::Discarded));
+    assert_eq!(found.get("visit 3"), Some(&VISITS));
+    assert_eq!(found.len(), 3);
 }
 
 pub async fn signing_out_keeps_every_record_for_its_owner<S: Store>(open: impl Fn() -> S) {
