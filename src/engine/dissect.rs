@@ -47,12 +47,16 @@ where
             // Nothing else of this epoch waits; the next one's may.
             None => self.next_batch().await?,
         };
-        let younger = rest.map(|rest| {
-            let (younger, unit, rest) = take_piece(rest, piece);
-            self.windows.give_back(unit);
-            self.windows.give_back(rest.unwrap_or_default());
-            younger
-        });
+        let (younger, unit) = match rest {
+            Some(rest) => {
+                let (younger, others, rest) = take_piece(rest, piece);
+                self.windows.give_back(others);
+                self.windows.give_back(rest.unwrap_or_default());
+                (Some(younger), unit)
+            }
+            // Nothing but the other records of its own unit is left to compare it with.
+            None => (Some(unit).filter(|unit| !unit.is_empty()), Vec::new()),
+        };
         self.windows.give_back(unit);
         self.compare(older, younger, piece).await
     }

@@ -53,6 +53,8 @@ macro_rules! for_every_outbox_case {
             signing_out_keeps_every_record_for_its_owner
             another_account_finds_nothing_of_the_first_one
             an_account_that_returns_finds_its_records
+            a_later_revision_and_a_late_aggregate_stay_with_the_owner_of_the_first
+            of_what_may_not_be_kept_only_the_id_is
             records_captured_signed_out_go_to_the_first_account_alone
             the_same_owner_again_changes_nothing
             the_login_is_kept_or_forgotten_with_the_change_of_owner
@@ -724,6 +726,35 @@ pub async fn an_account_that_returns_finds_its_records<S: Store>(open: impl Fn()
     }
     assert_eq!(delivered, ["visit 1", "visit 3"]);
     assert_eq!(ids(&outbox, VISITS).await, ["visit 2"]);
+    audit(&outbox).await;
+}
+
+pub async fn a_later_revision_and_a_late_aggregate_stay_with_the_owner_of_the_first<S: Store>(
+    open: impl Fn() -> S,
+) {
+    let outbox = signed_in(open()).await;
+    append(&outbox, visits([1])).await.unwrap();
+    outbox.hand_to(Some(&owner("b")), Remembered::Untouched).await.unwrap();
+    let late =
+        vec![visit_from("visit 1", None, 2), aggregate_of("visit 1", "aggregate 1", 1), visit("visit 2")];
+    append(&outbox, late).await.unwrap();
+    let books = outbox.overview().await.unwrap().books;
+    let pending = |account| books.pending_of(&owner(account));
+    assert_eq!((pending("a").page_visits, pending("a").tab_aggregates), (2, 1));
+    assert_eq!((pending("b").page_visits, pending("b").tab_aggregates), (1, 0));
+    audit(&outbox).await;
+}
+
+pub async fn of_what_may_not_be_kept_only_the_id_is<S: Store>(open: impl Fn() -> S) {
+    let outbox = signed_in(open()).await;
+    let forbidden = vec![visit("secret")];
+    let capture = Capture { records: visits([1]), forbidden, ..Capture::default() };
+    assert_eq!(outbox.append(capture, NOW).await.unwrap().captured, 1);
+    assert_eq!(ids(&outbox, VISITS).await, ["visit 1"]);
+    let known = rows(&outbox, Table::Discarded).await.remove(0);
+    assert_eq!((known.head.id.as_str(), known.head.sites.len()), ("secret", 0));
+    assert_eq!(known.body.text(), "");
+    assert_eq!(counts(&outbox, Kind::PageVisit).await.captured, 1);
     audit(&outbox).await;
 }
 

@@ -39,7 +39,9 @@ impl Coverage {
             return false;
         }
         // SAFETY: as above, and the copy is as long. It is copied because this code is counted as well.
-        unsafe { ptr::copy_nonoverlapping(FIRST.load(Ordering::Relaxed), self.now.as_mut_ptr(), self.now.len()) };
+        unsafe {
+            ptr::copy_nonoverlapping(FIRST.load(Ordering::Relaxed), self.now.as_mut_ptr(), self.now.len())
+        };
         let mut new = false;
         for (counts, seen) in self.now.chunks(64).zip(self.seen.chunks_mut(64)) {
             if *counts == [0; 64] {

@@ -59,9 +59,15 @@ fn run_word(input: &[u8]) -> u64 {
     }
     let counts = word.counts.map(|counts| {
         let rough = |count: u64| (count > 0, count > 9);
-        (rough(counts.stored.page_visits), rough(counts.stored.tab_aggregates), rough(counts.ignored), rough(counts.rejected))
+        (
+            rough(counts.stored.page_visits),
+            rough(counts.stored.tab_aggregates),
+            rough(counts.ignored),
+            rough(counts.rejected),
+        )
     });
-    let named = (word.named.len().min(2), word.named.first().map(|record| (record.kind, record.words.is_empty())));
+    let named =
+        (word.named.len().min(2), word.named.first().map(|record| (record.kind, record.words.is_empty())));
     behaviour((counts, named, word.denies, word.too_large, word.complains_of_unnamed, wait.is_some()))
 }
 

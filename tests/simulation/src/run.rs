@@ -260,6 +260,8 @@ impl Run {
         let options = RunOptions { by_hand, ..RunOptions::default() };
         match self.scene.world.run_for(self.engine.sync(options), polls) {
             End::Died => {
+                // What a server asked for just before, nobody remembers.
+                self.scene.network.forget_waits();
                 self.fired("death in a sync");
                 self.restart();
             }
