@@ -108,10 +108,10 @@ pub fn server_wait(answer: &Answer, body_secs: Option<f64>, now: UnixMillis) -> 
         let secs: f64 = text.trim().parse().ok().filter(|secs: &f64| secs.is_finite())?;
         match secs {
             since_epoch_ms if since_epoch_ms >= 1e12 => {
-                Some(UnixMillis(since_epoch_ms as i64).since(server_now))
+                Some(UnixMillis(since_epoch_ms.ceil() as i64).since(server_now))
             }
             since_epoch if since_epoch >= 1e9 => {
-                Some(UnixMillis((since_epoch * 1000.0) as i64).since(server_now))
+                Some(UnixMillis((since_epoch * 1000.0).ceil() as i64).since(server_now))
             }
             from_now => span_of_secs(from_now),
         }
@@ -217,6 +217,7 @@ mod tests {
         assert_eq!(wait(&answer(429, Some(" 1.5 "), Some("9")), Some(4.0)), Some(9_000));
         assert_eq!(wait(&answer(429, None, Some("1700000030")), None), Some(30_000));
         assert_eq!(wait(&answer(429, None, Some("1700000030000")), None), Some(30_000));
+        assert_eq!(wait(&answer(429, None, Some("1700000030000.5")), None), Some(30_001));
         assert_eq!(wait(&answer(503, Some("Tue, 14 Nov 2023 22:14:20 GMT"), None), None), Some(60_000));
         assert_eq!(wait(&answer(200, None, Some("30")), None), None);
         for nonsense in ["soon", "-5", "NaN", "inf", ""] {

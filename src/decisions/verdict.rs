@@ -143,7 +143,7 @@ fn judge_confirmation(sent: Sent<'_>, answer: &Answer, word: Option<Word>) -> Op
     if word.denies {
         return None;
     }
-    let complains = word.complains_of_unnamed || !word.named.is_empty();
+    let names_any = !word.named.is_empty();
     let named = named_among(sent, word.named);
     let rejected = named.len() as u64;
     let tally = match word.counts {
@@ -154,8 +154,8 @@ fn judge_confirmation(sent: Sent<'_>, answer: &Answer, word: Option<Word>) -> Op
         }
         Some(_) => return Some(Verdict::Shortfall),
         None if sent.counts_expected => return Some(Verdict::Shortfall),
-        // Something is wrong, and it is not said with what.
-        None if complains && (word.complains_of_unnamed || rejected == 0) => return Some(Verdict::Shortfall),
+        // Something is wrong, and it is not said with which of them.
+        None if word.complains_of_unnamed || (names_any && rejected == 0) => return Some(Verdict::Shortfall),
         None => Tally { created: records - rejected, ..Tally::default() },
     };
     Some(if rejected == 0 { Verdict::Acknowledged(tally) } else { Verdict::PartlyAcknowledged(tally, named) })
@@ -179,16 +179,13 @@ fn accounts_for_all(sent: Sent<'_>, counts: &WireCounts, named: &[NamedRecord]) 
 
 // Records that were never sent are nobody's business; one that is named twice is named once.
 fn named_among(sent: Sent<'_>, named: Vec<NamedRecord>) -> Vec<NamedRecord> {
+    let records: HashSet<(Kind, &str)> = sent.records.iter().copied().collect();
     let mut seen = HashSet::new();
     let mut among = Vec::new();
     for record in named {
-        for (kind, _) in sent
-            .records
-            .iter()
-            .filter(|(kind, id)| *id == record.id && record.kind.is_none_or(|named_kind| named_kind == *kind))
-        {
-            if seen.insert((*kind, record.id.clone())) {
-                among.push(NamedRecord { kind: Some(*kind), ..record.clone() });
+        for kind in Kind::ALL.into_iter().filter(|kind| record.kind.is_none_or(|told| told == *kind)) {
+            if records.contains(&(kind, &record.id)) && seen.insert((kind, record.id.clone())) {
+                among.push(NamedRecord { kind: Some(kind), ..record.clone() });
             }
         }
     }

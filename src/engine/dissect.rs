@@ -41,23 +41,29 @@ where
             }
             return Ok(());
         };
-        let (older, unit, rest) = take_piece(batch, piece);
-        let rest = match rest {
-            Some(rest) => Some(rest),
-            // Nothing else of this epoch waits; the next one's may.
-            None => self.next_batch().await?,
-        };
-        let (younger, unit) = match rest {
-            Some(rest) => {
-                let (younger, others, rest) = take_piece(rest, piece);
-                self.windows.give_back(others);
-                self.windows.give_back(rest.unwrap_or_default());
-                (Some(younger), unit)
-            }
-            // Nothing but the other records of its own unit is left to compare it with.
-            None => (Some(unit).filter(|unit| !unit.is_empty()), Vec::new()),
+        let (older, mut unit, mut rest) = take_piece(batch, piece);
+        let of_older: HashSet<String> = older.iter().map(|row| unit_of(row).to_owned()).collect();
+        // What it is compared with is of another unit, if there is one, be it of another epoch.
+        let mut others = Vec::new();
+        while others.is_empty() {
+            let Some(more) = (if rest.is_some() { rest.take() } else { self.next_batch().await? }) else {
+                break;
+            };
+            let (same, other): (Batch<S::Body>, _) =
+                more.into_iter().partition(|row| of_older.contains(unit_of(row)));
+            unit.extend(same);
+            others = other;
+        }
+        let younger = if others.is_empty() {
+            std::mem::take(&mut unit)
+        } else {
+            let (younger, its_unit, rest) = take_piece(others, piece);
+            self.windows.give_back(its_unit);
+            self.windows.give_back(rest.unwrap_or_default());
+            younger
         };
         self.windows.give_back(unit);
+        let younger = Some(younger).filter(|younger| !younger.is_empty());
         self.compare(older, younger, piece).await
     }
 

@@ -1,6 +1,6 @@
 //! The head of the outbox: the next batch, read, cut and made ready.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::slice::Slice;
 use super::sync::Halt;
@@ -9,6 +9,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Row, Store, Table};
 use crate::ports::transport::Transport;
+use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::policy::WINDOW_RECORDS;
 
@@ -66,19 +67,19 @@ where
         batch: Batch<S::Body>,
         named: &Named,
     ) -> Result<Parcel<S::Body>, Halt> {
-        let here: HashSet<&str> = batch
-            .iter()
-            .filter(|row| row.head.kind == Kind::PageVisit)
-            .map(|row| row.head.id.as_str())
-            .collect();
-        let elsewhere: Vec<(&Row<S::Body>, &String)> = batch
-            .iter()
-            .filter_map(|row| Some((row, row.head.refers_to.as_ref()?)))
-            .filter(|(_, id)| !here.contains(id.as_str()))
-            .collect();
+        let places = first_places(&batch);
+        let ahead = |row: &Row<S::Body>, id: &String| match row.head.kind {
+            Kind::PageVisit => places.get(id) < places.get(&row.head.id),
+            Kind::TabAggregate => true,
+        };
+        let references = || batch.iter().filter_map(|row| Some((row, row.head.refers_to.as_ref()?)));
+        let behind = references().filter(|(row, id)| places.contains_key(*id) && !ahead(row, id));
+        let behind = behind.map(|(row, _)| row.key).collect();
+        let elsewhere: Vec<(&Row<S::Body>, &String)> =
+            references().filter(|(_, id)| !places.contains_key(*id)).collect();
         let unstored =
             elsewhere.iter().map(|(_, id)| *id).filter(|id| self.windows.awaits(id)).cloned().collect();
-        let mut obstacles = Obstacles { unstored, named: named.clone(), ..Obstacles::default() };
+        let mut obstacles = Obstacles { unstored, behind, named: named.clone(), ..Obstacles::default() };
         let doubtful: Vec<String> = elsewhere
             .iter()
             .filter(|(row, _)| {
@@ -104,4 +105,14 @@ where
         self.withholds |= parcel.withholds_visits();
         Ok(parcel)
     }
+}
+
+// Where each page visit of a batch first stands: a later revision takes the place of the first.
+fn first_places<B>(batch: &Batch<B>) -> HashMap<String, RowKey> {
+    let mut places = HashMap::new();
+    for row in batch.iter().filter(|row| row.head.kind == Kind::PageVisit) {
+        let place = places.entry(row.head.id.clone()).or_insert(row.key);
+        *place = row.key.min(*place);
+    }
+    places
 }

@@ -8,6 +8,7 @@ use crate::decisions::protocol::EMPTY_BODY_BYTES;
 use crate::outbox::Fate;
 use crate::ports::store::{Body, Row, Table};
 use crate::ports::transport::{Payload, Request};
+use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::record::wire;
 
@@ -69,6 +70,8 @@ pub(super) struct Obstacles {
     pub withheld: HashMap<String, Table>,
     /// Page visits that wait outside the batch: nothing may refer to them yet.
     pub unstored: HashSet<String>,
+    /// Rows of page visits whose source stands behind them in the batch.
+    pub behind: HashSet<RowKey>,
     /// Records that the server has named as bad, with its words.
     pub named: Named,
 }
@@ -97,7 +100,8 @@ fn note(reason: &str, words: Option<&str>) -> String {
 
 impl<B: Body> Parcel<B> {
     /// Applies what the user excluded, what can't be referred to and what the server has named (rules 5, 6 and 11).
-    pub(super) fn prepare(batch: Batch<B>, settings: &Settings, obstacles: &Obstacles) -> Self {
+    pub(super) fn prepare(mut batch: Batch<B>, settings: &Settings, obstacles: &Obstacles) -> Self {
+        in_order_of_records(&mut batch);
         let mut altered = 0;
         let mut roles: Vec<Role<B>> = batch.iter().map(|_| Role::Covered).collect();
         let mut left: HashMap<&str, Fate> = HashMap::new();
@@ -300,8 +304,9 @@ fn role_of<B: Body>(
             }
         }
         Kind::PageVisit => {
+            let late = unstored || obstacles.behind.contains(&row.key);
             let gone =
-                withheld.is_some() || named || unstored || reference.is_some_and(|id| left.contains_key(id));
+                withheld.is_some() || named || late || reference.is_some_and(|id| left.contains_key(id));
             if gone {
                 text = wire::without_source(&row.body.text());
             }
@@ -323,5 +328,26 @@ fn role_of<B: Body>(
                 text.bytes().fold(*altered, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
             Role::Sent(text.into())
         }
+    }
+}
+
+// Records by the place of their first row: a later revision travels where the first one stood, ahead of what refers to
+// it.
+fn in_order_of_records<B>(batch: &mut Batch<B>) {
+    let mut places = HashMap::<(Kind, &str), RowKey>::new();
+    let mut revised = false;
+    for row in batch.iter() {
+        let place = places.entry((row.head.kind, &row.head.id)).or_insert(row.key);
+        revised |= *place != row.key;
+        *place = row.key.min(*place);
+    }
+    if revised {
+        let place_of = |row: &Row<B>| places.get(&(row.head.kind, row.head.id.as_str())).copied();
+        let mut order: Vec<(Kind, Option<RowKey>, RowKey)> =
+            batch.iter().map(|row| (row.head.kind, place_of(row), row.key)).collect();
+        order.sort_unstable();
+        let ranks: HashMap<RowKey, usize> =
+            order.into_iter().zip(0..).map(|((_, _, key), rank)| (key, rank)).collect();
+        batch.sort_by_key(|row| ranks.get(&row.key).copied());
     }
 }

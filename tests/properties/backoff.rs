@@ -97,9 +97,14 @@ proptest! {
         random in random(),
         earlier in option::of(retry()),
     ) {
-        let retry = Retry::after_failure(earlier.as_ref(), Some(ServerWait(Millis(asked_ms))), now, random);
+        let after = |random| Retry::after_failure(earlier.as_ref(), Some(ServerWait(Millis(asked_ms))), now, random);
+        let retry = after(random);
         let believed = asked_ms.min(DAY_MS);
         let most_jitter = (believed / 10).max(5_000);
+        if now.0 < i64::MAX - 2 * DAY_MS {
+            let spread = after(u64::MAX).not_before.since(after(0).not_before);
+            prop_assert!(spread.0 > most_jitter - 5, "clients that were sent away together come back together");
+        }
         prop_assert!(retry.not_before >= now + Millis(believed));
         prop_assert!(retry.not_before <= now + Millis(believed + most_jitter));
         prop_assert_eq!(retry.asked_by, AskedBy::Server);

@@ -349,7 +349,7 @@ pub async fn captures_of_two_contexts_at_once_are_all_kept<S: Store>(open: impl 
 pub async fn a_capture_that_is_killed_is_in_rows_and_books_or_in_neither<S: Store>(open: impl Fn() -> S) {
     let outbox = signed_in(open()).await;
     let mut kept = 0;
-    for polls in 0..12_u32 {
+    for polls in 0.. {
         let mut records = visits([polls]);
         records.push(aggregate_of(&format!("visit {polls}"), &format!("aggregate {polls}"), 1));
         let answered = killed_after(polls as usize, append(&outbox, records)).await;
@@ -357,10 +357,12 @@ pub async fn a_capture_that_is_killed_is_in_rows_and_books_or_in_neither<S: Stor
         audit(&next).await;
         let (visits, aggregates) = (ids(&next, VISITS).await.len(), ids(&next, AGGREGATES).await.len());
         assert_eq!(visits, aggregates, "after {polls} polls");
-        assert!(answered.is_none() || visits == kept + 1, "after {polls} polls");
+        if answered.is_some() {
+            assert_eq!(visits, kept + 1, "after {polls} polls");
+            break;
+        }
         kept = visits;
     }
-    assert!(kept > 0, "no capture was given enough time");
 }
 
 pub async fn a_window_shows_the_oldest_of_each_kind_from_where_it_begins<S: Store>(open: impl Fn() -> S) {
@@ -614,7 +616,7 @@ pub async fn a_settlement_that_is_killed_is_in_rows_and_books_or_in_neither<S: S
     append(&outbox, visits(1..=40)).await.unwrap();
     let token = token_of(&outbox).await;
     let mut left = 40;
-    for polls in 0..12 {
+    for polls in 0.. {
         let mut sent = rows(&outbox, VISITS).await;
         sent.truncate(3);
         let mut batch = acknowledged(sent, Vec::new());
@@ -625,10 +627,12 @@ pub async fn a_settlement_that_is_killed_is_in_rows_and_books_or_in_neither<S: S
         audit(&next).await;
         let rows_left = ids(&next, VISITS).await.len();
         assert!(rows_left == left || rows_left == left - 3, "after {polls} polls");
-        assert!(answered.is_none() || rows_left == left - 3, "after {polls} polls");
+        if answered.is_some() {
+            assert_eq!(rows_left, left - 3, "after {polls} polls");
+            break;
+        }
         left = rows_left;
     }
-    assert!(left < 40, "no settlement was given enough time");
 }
 
 // A visit with its aggregate in quarantine, another visit beside them, and a third one that still waits.

@@ -428,6 +428,9 @@ impl Run {
             }
         }
         self.publish_rules();
+        if self.scene.world.disk_failed.replace(false) {
+            self.scene.network.forget_waits();
+        }
         for fault in self
             .scene
             .disk

@@ -71,6 +71,7 @@ impl Store for DiskStore {
         self.world.pass(1).await;
         let fault = self.disk.faults.borrow_mut().pop_front().unwrap_or(StorageFault::None);
         if let StorageFault::Fails(error) = fault {
+            self.world.disk_failed.set(true);
             self.disk.fired.borrow_mut().push(match error {
                 StoreError::QuotaExceeded => "write: no space",
                 StoreError::Closed => "write: connection closed",

@@ -23,6 +23,8 @@ pub struct World {
     wall_offset_ms: Cell<i64>,
     waiting: RefCell<BTreeMap<i64, Vec<Waker>>>,
     pub random: Random,
+    /// A write has failed in this act: what it would have kept may be forgotten.
+    pub disk_failed: Cell<bool>,
 }
 
 /// How a future ended under [`World::run_for`].
@@ -40,6 +42,7 @@ impl World {
             wall_offset_ms: Cell::new(START.0),
             waiting: RefCell::default(),
             random: Random::new(seed),
+            disk_failed: Cell::new(false),
         })
     }
 
