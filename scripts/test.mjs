@@ -24,6 +24,7 @@ const steps = [
   [{ name: "build", run: (log) => command(log, process.execPath, ["scripts/build.mjs"]) }],
   [{ name: "types", run: (log) => command(log, "tsc", ["-p", "jsconfig.json"]) }],
   [{ name: "native", run: native }],
+  [{ name: "simulation", run: simulation }],
   [{ name: "chrome", run: (log) => inBrowser(log, "--chrome", "--chromedriver", programs.chromedriver()) }],
   [{ name: "firefox", run: (log) => inBrowser(log, "--firefox", "--geckodriver", programs.geckodriver()) }],
   [{ name: "end-to-end", run: endToEnd }],
@@ -43,6 +44,11 @@ async function native(log) {
   } finally {
     postgres.stop();
   }
+}
+
+async function simulation(log) {
+  const program = ["--quiet", "--profile", "native", "-p", "heyho-simulation", "--bin", "simulate"];
+  await command(log, "cargo", ["run", ...program, "--", "--seeds", "10000"]);
 }
 
 async function inBrowser(log, browser, flag, driver) {

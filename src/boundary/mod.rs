@@ -1,5 +1,6 @@
 //! The door to JavaScript: turns values into ours and ours into values. It decides nothing.
 
+mod aside;
 mod error;
 mod options;
 mod types;
@@ -15,6 +16,7 @@ use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 
+pub use self::aside::{Archive, Quarantine};
 use self::error::{from_engine, from_outbox, invalid};
 use self::options::{OpenOptions, SettingsPatch, SyncOptions};
 use crate::engine::Engine;
@@ -159,6 +161,24 @@ impl SyncCore {
     #[wasm_bindgen(js_name = importRecords, unchecked_return_type = "Imported")]
     pub async fn import_records(&self, ndjson: String) -> Result<JsValue, JsValue> {
         self.engine.import(&ndjson).await.map(|imported| to_js(&imported)).map_err(from_engine)
+    }
+
+    /// Every record that is not on the server, as NDJSON in pieces of whole lines; `importRecords` takes them back.
+    #[wasm_bindgen(js_name = exportRecords, unchecked_return_type = "string[]")]
+    pub async fn export_records(&self) -> Result<JsValue, JsValue> {
+        self.engine.export().await.map(|pieces| to_js(&pieces)).map_err(from_engine)
+    }
+
+    /// Records that the server refuses.
+    #[wasm_bindgen(getter)]
+    pub fn quarantine(&self) -> Quarantine {
+        Quarantine { engine: Rc::clone(&self.engine) }
+    }
+
+    /// Records set aside because of their age.
+    #[wasm_bindgen(getter)]
+    pub fn archive(&self) -> Archive {
+        Archive { engine: Rc::clone(&self.engine) }
     }
 
     /// Forgets progress, backoff and problems, and keeps every record.

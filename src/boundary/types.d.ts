@@ -70,6 +70,17 @@ export interface Imported extends Recorded {
   refused: Array<{ line: number; code: string; field: string }>;
 }
 
+/** A record that was set aside. */
+export interface SetAside {
+  kind: "page_visit" | "tab_aggregate";
+  id: string;
+  revision: number;
+  capturedAt: number;
+  /** Why: a stable reason, and the server's words where it gave any. */
+  note: { reason: string; words?: string | null; at?: number } | null;
+  record: { [field: string]: unknown };
+}
+
 /** `at` in milliseconds since the epoch. */
 export type TabEvent = { at: number } & (
   | { type: "opened"; tabId: number; windowId?: number; openerTabId?: number | null; active?: boolean; incognito?: boolean }

@@ -1,4 +1,4 @@
-//! Records in from a file: NDJSON, one `{"kind": "page_visit" | "tab_aggregate", "record": {...}}` a line.
+//! Records to and from a file: NDJSON, one `{"kind": "page_visit" | "tab_aggregate", "record": {...}}` a line.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -7,8 +7,9 @@ use super::record::Recorded;
 use super::{Engine, EngineError};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
-use crate::ports::store::Store;
+use crate::ports::store::{Body, Row, Store, Table};
 use crate::ports::transport::Transport;
+use crate::words::key::KeyRange;
 use crate::words::kind::{Kind, PerKind};
 
 /// Lines of one transaction: memory stays bounded, and an import that is interrupted can be repeated.
@@ -105,4 +106,36 @@ where
             imported.refused.push(RefusedLine { line, code, field });
         }
     }
+
+    /// Every record of this machine that is not on the server, of every owner, oldest first: what waits, what is in
+    /// quarantine, what is archived. In pieces of a bounded size, each of whole lines.
+    ///
+    /// # Errors
+    /// [`EngineError::Outbox`] where the database fails.
+    pub async fn export(&self) -> Result<Vec<String>, EngineError> {
+        let mut pieces = Vec::new();
+        for table in [
+            Table::Outbox(Kind::PageVisit),
+            Table::Outbox(Kind::TabAggregate),
+            Table::Quarantine,
+            Table::Archive,
+        ] {
+            let mut range = KeyRange::everything();
+            loop {
+                let rows = self.outbox.page(table, range, LINES_AT_ONCE).await?;
+                let Some(last) = rows.last() else { break };
+                range.from = last.key.next();
+                pieces.push(rows.iter().map(line_of).collect());
+            }
+        }
+        Ok(pieces)
+    }
+}
+
+fn line_of<B: Body>(row: &Row<B>) -> String {
+    let kind = match row.head.kind {
+        Kind::PageVisit => "page_visit",
+        Kind::TabAggregate => "tab_aggregate",
+    };
+    format!("{{\"kind\":\"{kind}\",\"record\":{}}}\n", row.body.text())
 }

@@ -231,4 +231,15 @@ impl<S: Store> Outbox<S> {
         let query = Query::Last { table: Table::Outbox(Kind::PageVisit), range };
         Ok(self.store.read(&[query]).await?.into_iter().flat_map(Answer::rows).next())
     }
+
+    /// The first `limit` rows of a range of a table.
+    pub async fn page(
+        &self,
+        table: Table,
+        range: KeyRange,
+        limit: usize,
+    ) -> Result<Vec<Row<S::Body>>, OutboxError> {
+        let query = Query::Rows { table, range, limit };
+        Ok(self.store.read(&[query]).await?.into_iter().flat_map(Answer::rows).collect())
+    }
 }
