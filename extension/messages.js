@@ -9,12 +9,19 @@
  *   | { type: "signIn", email: string, password: string }
  *   | { type: "signOut" }
  *   | { type: "setSettings", settings: Partial<import("./settings.js").Settings> }
+ *   | { type: "quarantine.list" | "archive.list" | "export" }
+ *   | { type: "quarantine.retry" | "archive.restore", ids?: string[] }
+ *   | { type: "quarantine.discard", ids: string[] }
  *   | { type: "import", records: string }} Request
  * @typedef {{ error: { name: string, code: string, message: string } }} Failure
  */
 
 /** @param {unknown} value */
 const isText = (value) => typeof value === "string";
+/** @param {unknown} value */
+const isIds = (value) => Array.isArray(value) && value.every(isText);
+/** @param {unknown} value */
+const isIdsOrAll = (value) => value === undefined || isIds(value);
 /** @param {unknown} value */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -25,6 +32,12 @@ const FIELDS = {
   signIn: { email: isText, password: isText },
   signOut: {},
   setSettings: { settings: isObject },
+  "quarantine.list": {},
+  "quarantine.retry": { ids: isIdsOrAll },
+  "quarantine.discard": { ids: isIds },
+  "archive.list": {},
+  "archive.restore": { ids: isIdsOrAll },
+  export: {},
   import: { records: isText },
 };
 

@@ -35,6 +35,18 @@ export async function answer(request) {
       await ensureSyncAlarm(settings.intervalMinutes);
       return changed(core);
     }
+    case "quarantine.list":
+      return core.quarantine.list();
+    case "quarantine.retry":
+      return core.quarantine.retry(request.ids);
+    case "quarantine.discard":
+      return core.quarantine.discard(request.ids);
+    case "archive.list":
+      return core.archive.list();
+    case "archive.restore":
+      return core.archive.restore(request.ids);
+    case "export":
+      return core.exportRecords();
     case "import":
       return core.importRecords(request.records);
   }

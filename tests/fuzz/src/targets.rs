@@ -59,7 +59,7 @@ fn run_word(input: &[u8]) -> u64 {
     }
     let counts = word.counts.map(|counts| {
         let of = [counts.stored.page_visits, counts.stored.tab_aggregates, counts.ignored, counts.rejected];
-        (of.iter().any(|count| *count == 0), of.contains(&u64::MAX))
+        (of.contains(&0), of.contains(&u64::MAX))
     });
     let named = (word.named.len().min(2), word.named.first().and_then(|record| record.kind));
     behaviour((counts, named, word.denies, word.too_large, word.complains_of_unnamed, wait.is_some()))
