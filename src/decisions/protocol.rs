@@ -1,5 +1,5 @@
-//! The shapes on the wire: the request's envelope, and what an answer says (`contract.md` 1.1 and 1.4 of the
-//! published backend; the reference server's counts).
+//! The shapes on the wire: the request's envelope, and what an answer says; both the reference server's counts and those
+//! of the published HeyHo backend are read.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Defects of the first generation that must not return (`contract.md` 2.2, 2.3 and 6.1).
+//! Defects of the extension's first generation that must not return.
 
 use std::collections::BTreeSet;
 
