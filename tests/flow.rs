@@ -318,3 +318,24 @@ fn a_settlement_that_fails_leaves_the_rows_and_the_next_run_settles_them() {
     assert_eq!((report.skipped, scene.rows_left()), (6, 0));
     scene.assert_balanced(&engine, 6);
 }
+
+#[test]
+fn a_reset_forgets_backoff_and_problems_and_keeps_every_record_and_what_is_known_of_the_server() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    scene.sync(&engine);
+    scene.record(&engine, 1..3);
+    for _ in 0..3 {
+        scene.network.fail_next(NetworkFault::LostRequest);
+    }
+    scene.sync(&engine);
+    assert!(scene.status(&engine).problem.is_some());
+    scene.world.run(engine.outbox().reset()).unwrap();
+    let status = scene.status(&engine);
+    assert_eq!((status.problem, status.next_attempt_at, status.pending.total()), (None, None, 4));
+    scene.network.fail_next(NetworkFault::Instead(Answer { status: 200, ..Answer::default() }));
+    scene.sync(&engine);
+    assert_eq!(scene.stored(), 6, "an empty 200 of a server that counts is not believed");
+    scene.assert_balanced(&engine, 6);
+}

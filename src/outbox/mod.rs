@@ -204,6 +204,8 @@ impl<S: Store> Outbox<S> {
             *state = SyncState {
                 token: state.token,
                 last_success_at: state.last_success_at,
+                // A server that has counted once is not believed without counts again (rule 1).
+                server: std::mem::take(&mut state.server),
                 ..SyncState::default()
             };
         })
