@@ -187,6 +187,12 @@ impl Model {
                 if let Some(lowest) = pending.map(|record| record.key).min() {
                     books.settled_below(kind, lowest).unwrap();
                     books.settled_below(kind, RowKey::first_of(epoch)).unwrap();
+                    let found = books.epochs().iter().find(|each| each.number == epoch);
+                    assert_eq!(
+                        found.map(|each| *each.lowest.of(kind)),
+                        Some(lowest),
+                        "read from too far down"
+                    );
                 }
             }
         }

@@ -10,15 +10,37 @@ pub fn folder(target: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target)
 }
 
-/// A target's inputs, in the order of their names.
+/// An input of the corpus.
+pub struct Entry {
+    pub path: PathBuf,
+    pub input: Vec<u8>,
+}
+
+impl Entry {
+    /// Whether the fuzzer made it: those that people wrote, and those that once failed, have a name.
+    pub fn is_made(&self) -> bool {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+/// A target's corpus; what people wrote comes first.
 ///
 /// # Errors
 /// Where a file can't be read.
-pub fn read(target: &str) -> io::Result<Vec<Vec<u8>>> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(folder(target))?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-    paths.sort();
-    paths.into_iter().map(fs::read).collect()
+pub fn read(target: &str) -> io::Result<Vec<Entry>> {
+    let mut corpus = Vec::new();
+    for entry in fs::read_dir(folder(target))? {
+        let path = entry?.path();
+        corpus.push(Entry { input: fs::read(&path)?, path });
+    }
+    corpus.sort_by_key(|entry| (entry.is_made(), entry.path.clone()));
+    Ok(corpus)
+}
+
+/// The inputs alone.
+pub fn inputs(corpus: &[Entry]) -> Vec<Vec<u8>> {
+    corpus.iter().map(|entry| entry.input.clone()).collect()
 }
 
 /// Adds an input under a name that its content gives.

@@ -19,9 +19,16 @@ extern "C" fn __sanitizer_cov_8bit_counters_init(first: *mut u8, end: *mut u8) {
 pub struct Coverage {
     seen: Vec<u8>,
     now: Vec<u8>,
+    /// Whether it matters only that an edge was taken, not how often.
+    rough: bool,
 }
 
 impl Coverage {
+    /// Edges, however often they were taken.
+    pub fn rough() -> Self {
+        Self { rough: true, ..Self::default() }
+    }
+
     /// Forgets what was counted until now.
     pub fn begin(&mut self) {
         let length = LENGTH.load(Ordering::Relaxed);
@@ -48,7 +55,7 @@ impl Coverage {
                 continue;
             }
             for (count, seen) in counts.iter().zip(seen) {
-                let bit = count.checked_ilog2().map_or(0, |log| 1 << log);
+                let bit = if self.rough { u8::from(*count > 0) } else { highest_bit(*count) };
                 new |= *seen & bit != bit;
                 *seen |= bit;
             }
@@ -60,4 +67,8 @@ impl Coverage {
     pub fn edges(&self) -> Option<usize> {
         (!self.seen.is_empty()).then(|| self.seen.iter().filter(|seen| **seen > 0).count())
     }
+}
+
+fn highest_bit(count: u8) -> u8 {
+    count.checked_ilog2().map_or(0, |log| 1 << log)
 }

@@ -99,6 +99,21 @@ impl Fuzzer {
     }
 }
 
+/// Of `inputs` those that take an edge which none before them takes, however often; where the compiler doesn't count,
+/// those that do what none before them does.
+pub fn needed(run: Run, inputs: &[Vec<u8>], before_each: &mut impl FnMut(&[u8])) -> Vec<Vec<u8>> {
+    let (mut coverage, mut behaviours) = (Coverage::rough(), HashSet::new());
+    let mut needed = inputs.to_vec();
+    needed.retain(|input| {
+        before_each(input);
+        coverage.begin();
+        let behaviour = run(input);
+        let new_edge = coverage.is_new();
+        if coverage.edges().is_some() { new_edge } else { behaviours.insert(behaviour) }
+    });
+    needed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use heyho_fuzz::corpus;
-use heyho_fuzz::fuzzer::{Fuzzer, Summary, Until};
+use heyho_fuzz::corpus::{self, Entry};
+use heyho_fuzz::fuzzer::{Fuzzer, Summary, Until, needed};
 use heyho_fuzz::targets::{TARGETS, Target};
 
 const USAGE: &str = "heyho-fuzz [--target word|verdict] [--minutes N] [--executions N] [--seed N] [--grow]
-  Without a target each of them has its turn. --grow adds what did something new to the corpus.
+  Without a target each of them has its turn. --grow leaves in the corpus what, of all that is known, does something that nothing shorter does.
   An input that fails is added to the corpus, where every test run tries it again.";
 
 /// The input that runs, for the case that it doesn't return.
@@ -55,19 +55,34 @@ fn fuzz(target: &Target, options: &Options) -> std::io::Result<Summary> {
         }
     };
     let committed = corpus::read(target.name)?;
-    let mut fuzzer = Fuzzer::new(target.run, &committed, &mut note);
+    let mut fuzzer = Fuzzer::new(target.run, &corpus::inputs(&committed), &mut note);
     let summary = fuzzer.go(options.seed, options.until, &mut note);
     if options.grow {
-        // The shortest first: of two that do the same, the longer one is not needed.
-        let mut found = fuzzer.kept().to_vec();
-        found.sort_by_key(Vec::len);
-        let shortest = [committed.clone(), found].concat();
-        let needed = Fuzzer::new(target.run, &shortest, &mut note);
-        for input in needed.kept().iter().filter(|input| !committed.contains(input)) {
-            corpus::add(target.name, "", input)?;
-        }
+        grow(target, committed, fuzzer.kept(), &mut note)?;
     }
     Ok(summary)
+}
+
+// What people wrote stays. Of what the fuzzer makes, the shortest go first: a longer one that does the same is not
+// needed.
+fn grow(
+    target: &Target,
+    committed: Vec<Entry>,
+    kept: &[Vec<u8>],
+    note: &mut impl FnMut(&[u8]),
+) -> std::io::Result<()> {
+    let (made, written): (Vec<_>, Vec<_>) = committed.into_iter().partition(Entry::is_made);
+    let mut candidates = kept.to_vec();
+    candidates.sort_by_key(Vec::len);
+    let written = corpus::inputs(&written);
+    let needed = needed(target.run, &[written.clone(), candidates].concat(), note);
+    for entry in made.iter().filter(|entry| !needed.contains(&entry.input)) {
+        std::fs::remove_file(&entry.path)?;
+    }
+    for input in needed.iter().filter(|input| !written.contains(input)) {
+        corpus::add(target.name, "", input)?;
+    }
+    Ok(())
 }
 
 fn save_what_fails() {

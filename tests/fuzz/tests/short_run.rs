@@ -9,7 +9,7 @@ use heyho_fuzz::targets::TARGETS;
 #[test]
 fn the_corpus_and_what_is_near_it_is_read_and_judged_as_it_should_be() {
     for target in &TARGETS {
-        let committed = corpus::read(target.name).unwrap();
+        let committed = corpus::inputs(&corpus::read(target.name).unwrap());
         assert!(committed.len() > 10, "{}: no corpus", target.name);
         let mut fuzzer = Fuzzer::new(target.run, &committed, &mut |_| {});
         let until = Until { executions: 20_000, time: Duration::from_secs(20) };
