@@ -389,6 +389,10 @@ async fn an_excluded_site_is_not_recorded_whoever_tells_of_it() {
     assert_eq!(recorded, json!({ "captured": 2, "heldAlready": 0, "notRecorded": 2 }));
     browse(&core).await;
     assert_eq!(status(&core).await["captured"], counts(1, 1));
+    let change = js(&json!({ "excludedSites": ["example.org", "not a site"], "paused": true }));
+    let refused = seen(&core.set_settings(change).await.unwrap_err());
+    assert_eq!(refused["field"], "excludedSites[1]");
+    assert_eq!(status(&core).await["paused"], false);
 }
 
 /// A visit of five seconds, as the browser tells of it.
@@ -416,6 +420,34 @@ async fn what_happens_in_the_browser_becomes_a_visit_and_its_aggregate() {
     assert_eq!(body["pageVisits"][0]["url"], "https://example.org/a");
     assert_eq!(body["pageVisits"][0]["title"], "A");
     assert_eq!(body["tabAggregates"][0]["page_visit_id"], body["pageVisits"][0]["id"]);
+}
+
+#[wasm_bindgen_test]
+async fn a_heartbeat_is_asked_for_while_a_visit_goes_on() {
+    let core = open(json!({})).await;
+    let at = 1_761_040_000_000_i64;
+    let mut asked = Vec::new();
+    for event in [
+        json!({ "at": at, "type": "windowFocused", "windowId": 1 }),
+        json!({ "at": at, "type": "navigated", "tabId": 1, "windowId": 1, "url": "https://example.org/a", "active": true }),
+        json!({ "at": at + 1, "type": "scrolled", "tabId": 1, "url": "https://example.org/a", "depthPercent": 40 }),
+        json!({ "at": at + 2, "type": "closed", "tabId": 1 }),
+    ] {
+        asked.push(core.handle_event(js(&event)).await.unwrap());
+    }
+    assert_eq!(asked, [false, true, true, false]);
+}
+
+#[wasm_bindgen_test]
+async fn a_record_can_be_looked_for() {
+    let core = open(json!({})).await;
+    record_pairs(&core, 1).await;
+    let found = value(&core.where_is(" EXAMPLE.org ".into()).await.unwrap());
+    assert_eq!((&found[0]["place"], &found[0]["kind"]), (&json!("pending"), &json!("page_visit")));
+    assert_eq!(found[0]["record"]["id"], found[0]["id"]);
+    let aggregate = aggregate(0)["id"].as_str().unwrap().to_owned();
+    assert_eq!(value(&core.where_is(aggregate).await.unwrap())[0]["kind"], "tab_aggregate");
+    assert_eq!(value(&core.where_is("example.com".into()).await.unwrap()), json!([]));
 }
 
 #[wasm_bindgen_test]

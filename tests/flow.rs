@@ -9,7 +9,7 @@ use heyho_simulation::world::End;
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::Outcome;
 use heyho_sync::decisions::status::State;
-use heyho_sync::engine::RunOptions;
+use heyho_sync::engine::{RunOptions, Whereabouts};
 use heyho_sync::outbox::OutboxError;
 use heyho_sync::ports::store::StoreError;
 use heyho_sync::words::owner::Session;
@@ -338,4 +338,23 @@ fn a_reset_forgets_backoff_and_problems_and_keeps_every_record_and_what_is_known
     scene.sync(&engine);
     assert_eq!(scene.stored(), 6, "an empty 200 of a server that counts is not believed");
     scene.assert_balanced(&engine, 6);
+}
+
+#[test]
+fn a_record_is_found_where_it_is_by_its_id_or_by_a_part_of_its_pages_address() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..30);
+    let find = |text: &str| {
+        let found = scene.world.run(engine.find(text)).unwrap();
+        found.into_iter().map(|found| (found.place, found.row.head.id)).collect::<Vec<_>>()
+    };
+    let (_, id) = find("https://")[19].clone();
+    assert_eq!(find("https://").len(), 20, "who sees so many asks more precisely");
+    assert_eq!(find(&format!(" {id} ")), [(Whereabouts::Pending, id.clone())]);
+    scene.world.run(engine.change_settings(|settings| settings.session = session("user-2"))).unwrap();
+    assert_eq!(find(&id), [(Whereabouts::Parked, id.clone())]);
+    scene.world.run(engine.change_settings(|settings| settings.session = session("user-1"))).unwrap();
+    scene.sync(&engine);
+    assert_eq!((find(&id), find("https://"), find("  ")), (vec![], vec![], vec![]));
 }

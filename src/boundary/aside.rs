@@ -10,8 +10,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::error::{from_outbox, invalid};
 use super::{BrowserEngine, options};
+use crate::engine::Whereabouts;
 use crate::outbox::Aside;
-use crate::ports::store::Body;
+use crate::ports::store::{Body, Row};
 use crate::words::kind::Kind;
 use crate::words::time::UnixMillis;
 
@@ -74,31 +75,45 @@ impl Archive {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Whereabouts>,
     kind: Kind,
     id: &'a str,
     revision: u32,
     captured_at: UnixMillis,
     note: Option<Box<RawValue>>,
-    record: Box<RawValue>,
+    record: Option<Box<RawValue>>,
+}
+
+impl<'a> Shown<'a> {
+    fn new<B: Body>(row: &'a Row<B>, place: Option<Whereabouts>) -> Self {
+        let raw = |text: String| RawValue::from_string(text).ok();
+        Self {
+            place,
+            kind: row.head.kind,
+            id: &row.head.id,
+            revision: row.head.revision,
+            captured_at: row.captured_at,
+            note: row.note.clone().and_then(raw),
+            record: raw(row.body.text()),
+        }
+    }
+}
+
+pub(super) async fn find(engine: &BrowserEngine, text: &str) -> Result<JsValue, JsValue> {
+    let found = engine.find(text).await.map_err(from_outbox)?;
+    let shown: Vec<_> = found.iter().map(|found| Shown::new(&found.row, Some(found.place))).collect();
+    as_js(&shown)
 }
 
 async fn list(engine: &BrowserEngine, aside: Aside) -> Result<JsValue, JsValue> {
     let rows = engine.outbox().list(aside).await.map_err(from_outbox)?;
-    let raw = |text: String| RawValue::from_string(text).ok();
-    let shown: Vec<Shown<'_>> = rows
-        .iter()
-        .filter_map(|row| {
-            Some(Shown {
-                kind: row.head.kind,
-                id: &row.head.id,
-                revision: row.head.revision,
-                captured_at: row.captured_at,
-                note: row.note.clone().and_then(raw),
-                record: raw(row.body.text())?,
-            })
-        })
-        .collect();
-    let text = serde_json::to_string(&shown).map_err(|_| invalid("list", "can't be shown"))?;
+    let shown: Vec<_> = rows.iter().map(|row| Shown::new(row, None)).collect();
+    as_js(&shown)
+}
+
+fn as_js(shown: &[Shown<'_>]) -> Result<JsValue, JsValue> {
+    let text = serde_json::to_string(shown).map_err(|_| invalid("list", "can't be shown"))?;
     JSON::parse(&text)
 }
 

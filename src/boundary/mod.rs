@@ -76,12 +76,13 @@ impl SyncCore {
         Ok(to_js(&recorded))
     }
 
-    /// Tells the tracker what happened in the browser.
+    /// Tells the tracker what happened in the browser. Returns whether a visit goes on now: only then does it need a
+    /// heartbeat, every 30 s.
     #[wasm_bindgen(js_name = handleEvent)]
     pub async fn handle_event(
         &self,
         #[wasm_bindgen(unchecked_param_type = "TabEvent")] event: JsValue,
-    ) -> Result<(), JsValue> {
+    ) -> Result<bool, JsValue> {
         let event: TabEvent = serde_json::from_str(&text(&event, "event")?)
             .map_err(|_| invalid("event", "is not a tab event"))?;
         self.engine.handle_event(&event).await.map_err(from_engine)
@@ -146,7 +147,8 @@ impl SyncCore {
         self.engine.change_settings(|settings| settings.session = Some(session)).await.map_err(from_engine)
     }
 
-    /// Changes consent, pause, exclusions or the server's address; what is absent stays.
+    /// Changes consent, pause, exclusions or the server's address; what is absent stays. An entry of `excludedSites`
+    /// that names no site is refused, and nothing is changed then.
     #[wasm_bindgen(js_name = setSettings)]
     pub async fn set_settings(
         &self,
@@ -173,6 +175,13 @@ impl SyncCore {
     #[wasm_bindgen(getter)]
     pub fn quarantine(&self) -> Quarantine {
         Quarantine { engine: Rc::clone(&self.engine) }
+    }
+
+    /// Where a record is, by its id, or by a part of a page's address. What is found nowhere is on the server, or was
+    /// never recorded here.
+    #[wasm_bindgen(js_name = whereIs, unchecked_return_type = "Whereabouts[]")]
+    pub async fn where_is(&self, text: String) -> Result<JsValue, JsValue> {
+        aside::find(&self.engine, &text).await
     }
 
     /// Records set aside because of their age.

@@ -145,6 +145,12 @@ impl PolicyOptions {
 
 impl SettingsPatch {
     pub(super) fn check(&self) -> Result<(), JsValue> {
+        // An entry that excludes nothing would leave the user in a false belief.
+        for (index, site) in self.excluded_sites.iter().flatten().enumerate() {
+            if SiteRules::new([site]).is_empty() {
+                return Err(invalid(&format!("excludedSites[{index}]"), "names no site"));
+            }
+        }
         self.server_url.as_deref().map_or(Ok(()), check_server)
     }
 

@@ -81,6 +81,12 @@ export interface SetAside {
   record: { [field: string]: unknown };
 }
 
+/** Where a record is; of one that was given up, nothing but the id is left. */
+export interface Whereabouts extends Omit<SetAside, "record"> {
+  place: "pending" | "parked" | "quarantined" | "archived" | "discarded";
+  record: { [field: string]: unknown } | null;
+}
+
 /** `at` in milliseconds since the epoch. */
 export type TabEvent = { at: number } & (
   | { type: "opened"; tabId: number; windowId?: number; openerTabId?: number | null; active?: boolean; incognito?: boolean }
@@ -91,7 +97,7 @@ export type TabEvent = { at: number } & (
   | { type: "windowFocused"; windowId?: number | null }
   | { type: "idle"; state: "active" | "idle" | "locked" }
   | { type: "audible"; tabId: number; audible: boolean }
-  | { type: "scrolled"; tabId: number; depthPercent: number }
+  | { type: "scrolled"; tabId: number; url?: string | null; depthPercent: number }
   | { type: "heartbeat" }
   | { type: "browserStarted" }
 );

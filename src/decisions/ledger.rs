@@ -316,7 +316,7 @@ impl Books {
     pub fn totals(&self) -> PerKind<Totals> {
         let mut totals = PerKind::<Totals>::default();
         for epoch in &self.epochs {
-            let parked = self.owner().is_some() && epoch.owner.as_ref() != self.owner();
+            let parked = self.parks(epoch);
             for kind in Kind::ALL {
                 let of_kind = totals.of_mut(kind);
                 let counts = epoch.counts.of(kind);
@@ -328,6 +328,15 @@ impl Books {
             }
         }
         totals
+    }
+
+    /// Whether what waits in the epoch of this number waits for another account.
+    pub fn is_parked(&self, number: u32) -> bool {
+        self.epochs.iter().any(|epoch| epoch.number == number && self.parks(epoch))
+    }
+
+    fn parks(&self, epoch: &Epoch) -> bool {
+        self.owner().is_some() && epoch.owner.as_ref() != self.owner()
     }
 
     /// Whether every epoch balances.

@@ -3,6 +3,7 @@
 mod blame;
 mod deliver;
 mod dissect;
+mod find;
 mod head;
 mod login;
 mod record;
@@ -17,6 +18,7 @@ use std::cell::{Cell, RefCell};
 
 use tokio::sync::Mutex;
 
+pub use find::{Found, Whereabouts};
 pub use record::{EngineError, Recorded};
 pub use settings::Settings;
 pub use sync::RunOptions;

@@ -101,14 +101,15 @@ where
     }
 
     /// Takes one event of the browser: what it ended is recorded, and what the tracker remembers is kept, in one
-    /// transaction. Events are taken in the order of the calls.
+    /// transaction. Events are taken in the order of the calls. Returns whether a visit goes on, for which heartbeats
+    /// are needed.
     ///
     /// # Errors
     /// [`EngineError::Outbox`] where that could not be written; the event can be handed in again then.
-    pub async fn handle_event(&self, event: &TabEvent) -> Result<(), EngineError> {
+    pub async fn handle_event(&self, event: &TabEvent) -> Result<bool, EngineError> {
         let settings = self.settings();
         if !settings.records() {
-            return Ok(());
+            return Ok(false);
         }
         let recordable =
             |url: &str| Address::parse(url).is_some_and(|a| !settings.excluded.excludes(a.host()));
@@ -119,7 +120,7 @@ where
     /// Ends the visits that go on, and records them.
     pub(super) async fn end_open_visits(&self, ending: Ending) -> Result<(), EngineError> {
         let now = self.clock.now();
-        self.track(|state, ids| tracker::end_all(state, now, ids, ending)).await
+        self.track(|state, ids| tracker::end_all(state, now, ids, ending)).await.map(|_| ())
     }
 
     /// Forgets the visits that go on, unrecorded.
@@ -129,12 +130,14 @@ where
             Step::default()
         })
         .await
+        .map(|_| ())
     }
 
+    // Returns whether a visit goes on.
     async fn track(
         &self,
         take: impl FnOnce(&mut TrackerState, &mut dyn IdSource) -> Step,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         let mut remembered = self.tracker.lock().await;
         let mut state = match remembered.take() {
             Some(state) => state,
@@ -152,11 +155,12 @@ where
             .outbox
             .append(Capture { records, tracker: Some(text), ..Capture::default() }, self.clock.now())
             .await;
+        let watching = state.is_watching();
         *remembered = Some(if result.is_ok() { state } else { before });
         if result?.captured > 0 {
             self.host.changed();
         }
-        Ok(())
+        Ok(watching)
     }
 }
 

@@ -115,6 +115,19 @@ impl<S: Store> Outbox<S> {
             .await
     }
 
+    /// Every revision of a record, with the table in which it is.
+    pub async fn revisions(
+        &self,
+        tables: &[Table],
+        id: &str,
+    ) -> Result<Vec<(Table, Row<S::Body>)>, OutboxError> {
+        let query = |table: &Table| Query::Revisions { table: *table, id: id.to_owned() };
+        let queries: Vec<Query> = tables.iter().map(query).collect();
+        let answers = self.store.read(&queries).await?.into_iter().map(Answer::rows);
+        let pairs = tables.iter().zip(answers);
+        Ok(pairs.flat_map(|(table, rows)| rows.into_iter().map(|row| (*table, row))).collect())
+    }
+
     /// Which of these page visits are on this machine, and where: what refers to them can't count on the server.
     pub async fn whereabouts(&self, ids: &[String]) -> Result<HashMap<String, Table>, OutboxError> {
         let ids: HashSet<&String> = ids.iter().collect();

@@ -91,6 +91,8 @@ pub enum Happening {
     Scrolled {
         /// The tab.
         tab_id: i64,
+        /// The page that was scrolled, if known: such a word may come after the tab has moved on.
+        url: Option<String>,
         /// The deepest point so far, in percent of the page.
         depth_percent: f64,
     },
@@ -163,7 +165,7 @@ impl<'de> Deserialize<'de> for TabEvent {
             "audible" => Happening::Audible { tab_id: tab_id?, audible },
             "scrolled" => {
                 let depth_percent = wire.depth_percent.ok_or_else(missing("depthPercent"))?;
-                Happening::Scrolled { tab_id: tab_id?, depth_percent }
+                Happening::Scrolled { tab_id: tab_id?, url: wire.url, depth_percent }
             }
             "heartbeat" => Happening::Heartbeat,
             "browserStarted" => Happening::BrowserStarted,

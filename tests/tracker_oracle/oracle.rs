@@ -339,7 +339,7 @@ impl Oracle {
                     tab.audible = *audible;
                 }
             }
-            Happening::Scrolled { tab_id, depth_percent } => {
+            Happening::Scrolled { tab_id, depth_percent, .. } => {
                 if self.visiting == Some(*tab_id) {
                     let visit = self.tabs.get_mut(tab_id).unwrap().visits.last_mut().unwrap();
                     visit.scroll = Some(visit.scroll.unwrap_or(0.0).max(*depth_percent));

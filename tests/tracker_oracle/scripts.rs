@@ -62,7 +62,9 @@ pub fn busy_hour() -> Script {
         w.open(2, tab, Some(1), false).load(1, tab, &format!("https://story-{tab}.example/"), false);
     }
     for tab in 2..=31 {
-        w.activate(5, tab).stay(30).then(4, Happening::Scrolled { tab_id: tab, depth_percent: tab as f64 });
+        w.activate(5, tab)
+            .stay(30)
+            .then(4, Happening::Scrolled { tab_id: tab, url: None, depth_percent: tab as f64 });
         w.load(3, tab, &format!("https://story-{tab}.example/page/2"), true);
         if tab % 3 == 0 {
             w.then(7, Happening::Closed { tab_id: tab }).activate(1, 1);
@@ -177,7 +179,10 @@ pub fn random_script(seed: u64) -> Script {
                 w.then(after, Happening::Audible { tab_id, audible: active });
             }
             35 => {
-                w.then(after, Happening::Scrolled { tab_id, depth_percent: dice.below(101) as f64 });
+                w.then(
+                    after,
+                    Happening::Scrolled { tab_id, url: None, depth_percent: dice.below(101) as f64 },
+                );
             }
             36 => {
                 w.stay(30 * dice.below(90));

@@ -209,8 +209,10 @@ impl Turn<'_> {
             Happening::Audible { tab_id, audible } => {
                 self.state.with_known(*tab_id, |tab| tab.audible = *audible);
             }
-            Happening::Scrolled { tab_id, depth_percent } => {
-                if let Some(stay) = self.state.stay.as_mut().filter(|stay| stay.tab == *tab_id) {
+            Happening::Scrolled { tab_id, url, depth_percent } => {
+                let url = url.as_deref().map(tab::kept_url);
+                let is_it = |stay: &&mut Stay| stay.tab == *tab_id && url.is_none_or(|url| url == stay.url);
+                if let Some(stay) = self.state.stay.as_mut().filter(is_it) {
                     stay.scrolled(*depth_percent);
                 }
             }

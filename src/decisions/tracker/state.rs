@@ -34,6 +34,13 @@ pub struct TrackerState {
     pub(super) tabs: Vec<Tab>,
 }
 
+impl TrackerState {
+    /// Whether a visit is going on: only then are signs of life needed.
+    pub const fn is_watching(&self) -> bool {
+        self.stay.is_some()
+    }
+}
+
 /// The layout of the document.
 #[derive(Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]

@@ -109,7 +109,11 @@ impl Browser {
     }
 
     pub fn scroll(&mut self, tab_id: i64, depth_percent: f64) -> &mut Self {
-        self.tell(Happening::Scrolled { tab_id, depth_percent })
+        self.tell(Happening::Scrolled { tab_id, url: None, depth_percent })
+    }
+
+    pub fn scroll_page(&mut self, tab_id: i64, url: &str, depth_percent: f64) -> &mut Self {
+        self.tell(Happening::Scrolled { tab_id, url: Some(url.to_owned()), depth_percent })
     }
 
     pub fn start(&mut self) -> &mut Self {

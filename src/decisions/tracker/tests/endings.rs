@@ -87,6 +87,14 @@ fn the_deepest_point_scrolled_to_counts_and_senseless_ones_do_not() {
 }
 
 #[test]
+fn a_page_that_was_left_tells_nothing_of_the_next_ones_depth() {
+    let mut browser = Browser::default();
+    browser.navigate(1, A).scroll_page(1, A, 30.0).at(5).navigate(1, B).scroll_page(1, A, 90.0).close(1);
+    let depths: Vec<_> = browser.aggregates.iter().take(2).map(|a| a.scroll_depth_percent).collect();
+    assert_eq!(depths, [Some(30.0), None]);
+}
+
+#[test]
 fn a_new_run_of_the_browser_ends_everything_at_the_last_sign_of_life() {
     let mut browser = Browser::default();
     browser.navigate(1, A).at(10).navigate(2, B).live_until(70).at(50_000).start();
