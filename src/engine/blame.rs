@@ -74,7 +74,7 @@ where
         if stored > 0 {
             self.settle_stored(fates, stored, tally).await?;
         } else {
-            self.settle(fates, |_| {}).await?;
+            self.settle(fates, Box::new(|_| {})).await?;
         }
         Ok(staying)
     }

@@ -9,9 +9,9 @@ use super::upload::{Batch, Fates, Named, Parcel, split};
 use crate::decisions::backoff::{Retry, ServerWait};
 use crate::decisions::limits::Adaptive;
 use crate::decisions::suspects::Piece;
-use crate::decisions::sync_state::{Failing, ProblemCode, SyncState};
+use crate::decisions::sync_state::{Failing, ProblemCode};
 use crate::decisions::verdict::{Cause, NoAnswer, Tally, Verdict};
-use crate::outbox::{Fate, Settlement};
+use crate::outbox::{Fate, Note, Settlement};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
@@ -112,24 +112,27 @@ where
             Kind::ALL.into_iter().flat_map(|kind| fates.of(kind).iter().map(|(row, _)| row.key)).collect();
         let mut outlived: Vec<RowKey> =
             self.failed.keys().copied().filter(|key| !settled.contains(key)).collect();
-        self.settle(fates, |state| {
-            // What failed in an earlier slice and was not tried since has been outlived too.
-            outlived.extend(state.outlived.iter().filter(|key| !settled.contains(key)));
-            outlived.sort_unstable();
-            outlived.dedup();
-            outlived.truncate(MOST_OUTLIVED);
-            state.outlived = outlived;
-            state.retry = None;
-            state.problem = None;
-            state.failing = None;
-            state.last_attempt_at = Some(now);
-            state.last_success_at = Some(now);
-            state.server.gives_counts |= tally.counted;
-            state.adaptive = state.adaptive.grown(&policy);
-            if let Some(progress) = &mut state.progress {
-                progress.done += records;
-            }
-        })
+        self.settle(
+            fates,
+            Box::new(|state| {
+                // What failed in an earlier slice and was not tried since has been outlived too.
+                outlived.extend(state.outlived.iter().filter(|key| !settled.contains(key)));
+                outlived.sort_unstable();
+                outlived.dedup();
+                outlived.truncate(MOST_OUTLIVED);
+                state.outlived = outlived;
+                state.retry = None;
+                state.problem = None;
+                state.failing = None;
+                state.last_attempt_at = Some(now);
+                state.last_success_at = Some(now);
+                state.server.gives_counts |= tally.counted;
+                state.adaptive = state.adaptive.grown(&policy);
+                if let Some(progress) = &mut state.progress {
+                    progress.done += records;
+                }
+            }),
+        )
         .await?;
         self.report.settled(records, tally);
         self.stores += 1;
@@ -140,7 +143,7 @@ where
     pub(super) async fn settle_leaving(&mut self, parcel: Parcel<S::Body>) -> Result<(), Halt> {
         let (fates, staying) = parcel.only_leaving();
         self.windows.give_back(staying);
-        self.settle(fates, |_| {}).await
+        self.settle(fates, Box::new(|_| {})).await
     }
 
     /// Sets rows aside that the server refuses or that no request can carry.
@@ -157,14 +160,10 @@ where
         for row in batch {
             fates.of_mut(row.head.kind).push((row, Fate::Quarantined(note.clone())));
         }
-        self.settle(fates, |_| {}).await
+        self.settle(fates, Box::new(|_| {})).await
     }
 
-    pub(super) async fn settle(
-        &mut self,
-        mut fates: Fates<S::Body>,
-        note: impl FnOnce(&mut SyncState),
-    ) -> Result<(), Halt> {
+    pub(super) async fn settle(&mut self, mut fates: Fates<S::Body>, note: Note<'_>) -> Result<(), Halt> {
         let now = self.engine.clock.now();
         let mut keys = PerKind::<BTreeSet<RowKey>>::default();
         for kind in Kind::ALL {
@@ -187,10 +186,13 @@ where
         self.state = self
             .engine
             .outbox
-            .settle(settlement, |state| {
-                state.alive_at = Some(now);
-                note(state);
-            })
+            .settle(
+                settlement,
+                Box::new(|state| {
+                    state.alive_at = Some(now);
+                    note(state);
+                }),
+            )
             .await?;
         for kind in Kind::ALL {
             self.windows.settled(kind, std::mem::take(keys.of_mut(kind)).into_iter());
@@ -200,15 +202,18 @@ where
     }
 
     /// Notes something of the sync.
-    pub(super) async fn note(&mut self, note: impl FnOnce(&mut SyncState)) -> Result<(), Halt> {
+    pub(super) async fn note(&mut self, note: Note<'_>) -> Result<(), Halt> {
         let now = self.engine.clock.now();
         self.state = self
             .engine
             .outbox
-            .note(self.token, |state| {
-                state.alive_at = Some(now);
-                note(state);
-            })
+            .note(
+                self.token,
+                Box::new(|state| {
+                    state.alive_at = Some(now);
+                    note(state);
+                }),
+            )
             .await?;
         self.engine.host.changed();
         Ok(())
@@ -232,13 +237,13 @@ where
             matches!(verdict, Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. })
         });
         let halved = timed_out.map(|(parcel, _)| Adaptive::halved(parcel.most_records(), parcel.bytes()));
-        self.note(|state| {
+        self.note(Box::new(|state| {
             state.retry = Some(retry);
             state.last_attempt_at = Some(now);
             state.failing = failing;
             state.adaptive = halved.unwrap_or(state.adaptive);
             state.trouble(problem, now);
-        })
+        }))
         .await?;
         Ok(retry)
     }
@@ -265,7 +270,7 @@ where
             return self.quarantine(parcel.into_batch(), "too_large", None).await;
         }
         let halved = Adaptive::halved(parcel.most_records(), parcel.bytes());
-        self.note(|state| state.adaptive = halved).await?;
+        self.note(Box::new(|state| state.adaptive = halved)).await?;
         self.windows.give_back(parcel.into_batch());
         Ok(())
     }
@@ -278,7 +283,7 @@ where
         }
         self.windows.hold(batch, &unexplained);
         let doubtful = unexplained.is_doubtful();
-        self.note(|state| state.unexplained = unexplained).await?;
+        self.note(Box::new(|state| state.unexplained = unexplained)).await?;
         if doubtful { self.probe_forward().await } else { Ok(()) }
     }
 
@@ -296,7 +301,7 @@ where
             Err(single) => {
                 // Nothing to compare it with here; the next attempt tries it beside the next one.
                 self.windows.give_back(single);
-                self.note(|state| state.unexplained.failed = Some(Piece::Record)).await?;
+                self.note(Box::new(|state| state.unexplained.failed = Some(Piece::Record))).await?;
                 self.give_up(ProblemCode::ServerRefuses, None).await
             }
         }

@@ -37,7 +37,7 @@ where
     pub(super) async fn try_pieces(&mut self, piece: Piece) -> Result<(), Halt> {
         let Some(batch) = self.next_batch().await? else {
             if !self.try_suspects_again().await? {
-                self.note(|state| state.unexplained = Unexplained::default()).await?;
+                self.note(Box::new(|state| state.unexplained = Unexplained::default())).await?;
             }
             return Ok(());
         };
@@ -167,17 +167,17 @@ where
         self.windows.give_back(younger);
         self.windows.hold(older, &unexplained);
         if unexplained.is_doubtful() {
-            self.note(|state| state.unexplained = unexplained).await?;
+            self.note(Box::new(|state| state.unexplained = unexplained)).await?;
             return self.probe_forward().await;
         }
         self.back_off(piece, Some(unexplained)).await
     }
 
     async fn back_off(&mut self, piece: Piece, unexplained: Option<Unexplained>) -> Result<(), Halt> {
-        self.note(|state| {
+        self.note(Box::new(|state| {
             state.unexplained = unexplained.unwrap_or_else(|| state.unexplained.clone());
             state.unexplained.failed = Some(piece);
-        })
+        }))
         .await?;
         self.give_up(ProblemCode::ServerRefuses, None).await
     }
@@ -206,7 +206,7 @@ where
         }
         let refuses_all = Unexplained { refuses_all: true, ..Unexplained::default() };
         self.windows.hold(Vec::new(), &refuses_all);
-        self.note(|state| state.unexplained = refuses_all).await?;
+        self.note(Box::new(|state| state.unexplained = refuses_all)).await?;
         self.give_up(ProblemCode::ServerRefuses, None).await
     }
 
@@ -239,7 +239,7 @@ where
         if !condemned.is_empty() {
             self.quarantine(condemned, "refused_without_a_word", None).await?;
         }
-        self.note(|state| state.unexplained = Unexplained::default()).await
+        self.note(Box::new(|state| state.unexplained = Unexplained::default())).await
     }
 
     /// Nothing but suspects is left: they are tried again, beside each other, unless that was just done. Whether there
@@ -251,9 +251,9 @@ where
         }
         let fresh = held.iter().any(|row| self.failed.contains_key(&row.key));
         self.windows.give_back(held);
-        self.note(|state| {
+        self.note(Box::new(|state| {
             state.unexplained = Unexplained { failed: Some(Piece::Record), ..Unexplained::default() };
-        })
+        }))
         .await?;
         if fresh {
             self.give_up(ProblemCode::ServerRefuses, None).await?;

@@ -105,7 +105,7 @@ where
     async fn run_slice(&self, report: Report, options: RunOptions) -> Result<Report, OutboxError> {
         let now = self.clock.now();
         self.host.arm_retry(Some(schedule::retry_alarm(None, now)));
-        let (token, overview) = self.outbox.take_over(|state| slice::begin(state, now)).await?;
+        let (token, overview) = self.outbox.take_over(Box::new(|state| slice::begin(state, now))).await?;
         let mut slice = slice::Slice::new(self, token, overview, report, options);
         let end = slice.run().await;
         let report = slice.into_report();
@@ -133,7 +133,7 @@ where
             state.last_report = Some(report.clone());
         };
         note(&mut state);
-        match self.outbox.note(token, note).await {
+        match self.outbox.note(token, Box::new(note)).await {
             Err(OutboxError::Fenced) | Ok(_) => {}
             Err(error) => return Err(error),
         }

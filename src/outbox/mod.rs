@@ -69,6 +69,9 @@ pub enum Remembered<'a> {
     Untouched,
 }
 
+/// What is noted of the sync within a transaction. Boxed, so that no transaction is compiled anew for each note.
+pub type Note<'a> = Box<dyn FnOnce(&mut SyncState) + 'a>;
+
 /// What a syncer or the popup looks at first: one read, however large the backlog.
 #[derive(Debug, Clone, Default)]
 pub struct Overview {
@@ -152,14 +155,14 @@ impl<S: Store> Outbox<S> {
 
     /// Begins a wait anew on a clock that was set back behind its beginning, so that it can end (rule 7).
     pub async fn wait_anew(&self, now: UnixMillis) -> Result<(), OutboxError> {
-        self.change_state(None, |state| state.retry = state.retry.map(|retry| retry.on_clock(now)))
+        self.change_state(None, Box::new(|state| state.retry = state.retry.map(|retry| retry.on_clock(now))))
             .await
             .map(|_| ())
     }
 
     /// Takes over the sync: raises the fencing token, so that a settlement of an earlier holder fails, and returns it.
     /// `note` is written in the same transaction.
-    pub async fn take_over(&self, note: impl FnOnce(&mut SyncState)) -> Result<(u64, Overview), OutboxError> {
+    pub async fn take_over(&self, note: Note<'_>) -> Result<(u64, Overview), OutboxError> {
         self.store
             .update(&OVERVIEW, |answers| {
                 let mut overview = overview(&mut answers.into_iter())?;
@@ -172,19 +175,11 @@ impl<S: Store> Outbox<S> {
     }
 
     /// Notes something of the sync, unless another syncer has taken over; returns the syncer's memory then.
-    pub async fn note(
-        &self,
-        token: u64,
-        note: impl FnOnce(&mut SyncState),
-    ) -> Result<SyncState, OutboxError> {
+    pub async fn note(&self, token: u64, note: Note<'_>) -> Result<SyncState, OutboxError> {
         self.change_state(Some(token), note).await
     }
 
-    async fn change_state(
-        &self,
-        token: Option<u64>,
-        change: impl FnOnce(&mut SyncState),
-    ) -> Result<SyncState, OutboxError> {
+    async fn change_state(&self, token: Option<u64>, change: Note<'_>) -> Result<SyncState, OutboxError> {
         self.store
             .update(&[Query::Document(Document::SyncState)], |answers| {
                 let text = answers.into_iter().next().and_then(Answer::document);
@@ -200,7 +195,7 @@ impl<S: Store> Outbox<S> {
 
     /// Forgets progress, backoff and problems, and keeps every record.
     pub async fn reset(&self) -> Result<(), OutboxError> {
-        self.take_over(|state| {
+        self.take_over(Box::new(|state| {
             *state = SyncState {
                 token: state.token,
                 last_success_at: state.last_success_at,
@@ -208,7 +203,7 @@ impl<S: Store> Outbox<S> {
                 server: std::mem::take(&mut state.server),
                 ..SyncState::default()
             };
-        })
+        }))
         .await
         .map(|_| ())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{OVERVIEW, Outbox, OutboxError, Overview, overview, write};
+use super::{Note, OVERVIEW, Outbox, OutboxError, Overview, overview, write};
 use crate::decisions::ledger::Place;
 use crate::decisions::sync_state::SyncState;
 use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
@@ -42,7 +42,7 @@ impl<S: Store> Outbox<S> {
     pub async fn settle(
         &self,
         settlement: Settlement<S::Body>,
-        note: impl FnOnce(&mut SyncState),
+        note: Note<'_>,
     ) -> Result<SyncState, OutboxError> {
         let mut queries = OVERVIEW.to_vec();
         for kind in Kind::ALL {
@@ -73,7 +73,7 @@ fn apply<B: From<String>>(
     settlement: Settlement<B>,
     revised: &[(Kind, String, u32)],
     answers: Vec<Answer<B>>,
-    note: impl FnOnce(&mut SyncState),
+    note: Note<'_>,
 ) -> Result<(Vec<Change<B>>, SyncState), OutboxError> {
     let mut answers = answers.into_iter();
     let Overview { mut books, mut state } = overview(&mut answers)?;

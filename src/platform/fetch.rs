@@ -13,7 +13,7 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, Response};
 use super::row::JsBody;
 use crate::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL};
 use crate::decisions::verdict::NoAnswer;
-use crate::ports::transport::{Payload, Request, Transport};
+use crate::ports::transport::{Exchange, Payload, Request, Transport};
 use crate::words::policy::MAX_ANSWER_BYTES;
 
 #[wasm_bindgen]
@@ -27,20 +27,22 @@ extern "C" {
 pub struct Fetch;
 
 impl Transport<JsBody> for Fetch {
-    async fn post(&self, request: Request<JsBody>) -> Result<Answer, NoAnswer> {
-        let controller = AbortController::new().map_err(|_| NoAnswer::Network)?;
-        let timed_out = Rc::new(Cell::new(false));
-        let alarm = {
-            let (controller, timed_out) = (controller.clone(), Rc::clone(&timed_out));
-            let span = u32::try_from(request.timeout.0.max(0)).unwrap_or(u32::MAX).min(i32::MAX as u32);
-            Timeout::new(span, move || {
-                timed_out.set(true);
-                controller.abort();
-            })
-        };
-        let result = exchange(request, &controller).await;
-        drop(alarm);
-        result.map_err(|no_answer| if timed_out.get() { NoAnswer::TimedOut } else { no_answer })
+    fn post(&self, request: Request<JsBody>) -> Exchange<'_> {
+        Box::pin(async move {
+            let controller = AbortController::new().map_err(|_| NoAnswer::Network)?;
+            let timed_out = Rc::new(Cell::new(false));
+            let alarm = {
+                let (controller, timed_out) = (controller.clone(), Rc::clone(&timed_out));
+                let span = u32::try_from(request.timeout.0.max(0)).unwrap_or(u32::MAX).min(i32::MAX as u32);
+                Timeout::new(span, move || {
+                    timed_out.set(true);
+                    controller.abort();
+                })
+            };
+            let result = exchange(request, &controller).await;
+            drop(alarm);
+            result.map_err(|no_answer| if timed_out.get() { NoAnswer::TimedOut } else { no_answer })
+        })
     }
 }
 

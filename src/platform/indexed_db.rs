@@ -15,7 +15,7 @@ use wasm_bindgen::JsValue;
 
 use super::row::{JsBody, from_number, from_stored, to_number, to_stored};
 use super::schema;
-use crate::ports::store::{Answer, Change, Query, Store, StoreError, Table};
+use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError, Table};
 use crate::words::key::KeyRange;
 
 /// A database of this extension.
@@ -182,34 +182,28 @@ async fn apply_all(transaction: Transaction, changes: &[Change<JsBody>]) -> Resu
 impl Store for IndexedDb {
     type Body = JsBody;
 
-    async fn read(&self, queries: &[Query]) -> Result<Vec<Answer<JsBody>>, StoreError> {
-        if queries.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut stores: Vec<&str> = queries.iter().map(store_for).collect();
-        stores.sort_unstable();
-        stores.dedup();
-        let transaction = self.begin(&stores, TransactionMode::ReadOnly).await?;
-        answers(&transaction, queries).await
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<JsBody>>> {
+        Box::pin(async move {
+            if queries.is_empty() {
+                return Ok(Vec::new());
+            }
+            let mut stores: Vec<&str> = queries.iter().map(store_for).collect();
+            stores.sort_unstable();
+            stores.dedup();
+            let transaction = self.begin(&stores, TransactionMode::ReadOnly).await?;
+            answers(&transaction, queries).await
+        })
     }
 
-    async fn update<T, E: From<StoreError>>(
-        &self,
-        queries: &[Query],
-        decide: impl FnOnce(Vec<Answer<JsBody>>) -> Result<(Vec<Change<JsBody>>, T), E>,
-    ) -> Result<T, E> {
-        let transaction = self.begin(&schema::ALL, TransactionMode::ReadWrite).await?;
-        let found = answers(&transaction, queries).await?;
-        match decide(found) {
-            Ok((changes, result)) => {
-                apply_all(transaction, &changes).await?;
-                Ok(result)
+    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, JsBody>) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let transaction = self.begin(&schema::ALL, TransactionMode::ReadWrite).await?;
+            if let Some(changes) = decide(answers(&transaction, queries).await?) {
+                return apply_all(transaction, &changes).await;
             }
-            Err(error) => {
-                let _ = transaction.abort().await;
-                Err(error)
-            }
-        }
+            let _ = transaction.abort().await;
+            Ok(())
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! One HTTP exchange.
 
+use std::pin::Pin;
+
 use crate::decisions::protocol::Answer;
 use crate::decisions::verdict::NoAnswer;
 use crate::words::time::Millis;
@@ -31,11 +33,14 @@ pub struct Request<B> {
     pub timeout: Millis,
 }
 
+/// An exchange that is under way. Boxed, as `store::Pending` is.
+pub type Exchange<'a> = Pin<Box<dyn Future<Output = Result<Answer, NoAnswer>> + 'a>>;
+
 /// Sends requests.
 ///
 /// An implementation sends no cookies and follows no redirect, aborts at the time-out, and reads at most
 /// `policy::MAX_ANSWER_BYTES` of the answer. A request that failed may have arrived all the same.
 pub trait Transport<B> {
     /// Posts, and brings the answer or the reason why there is none.
-    fn post(&self, request: Request<B>) -> impl Future<Output = Result<Answer, NoAnswer>>;
+    fn post(&self, request: Request<B>) -> Exchange<'_>;
 }

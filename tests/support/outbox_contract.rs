@@ -172,7 +172,7 @@ fn refused<B>(visit: Row<B>, reason: &str) -> Sent<B> {
 async fn settle<S: Store>(outbox: &Outbox<S>, token: u64, rows: Sent<S::Body>) -> Result<u64, OutboxError> {
     let before = acknowledged_so_far(outbox).await;
     let settlement = Settlement { token, rows, lowest: PerKind::default() };
-    outbox.settle(settlement, |_| {}).await?;
+    outbox.settle(settlement, Box::new(|_| {})).await?;
     Ok(acknowledged_so_far(outbox).await - before)
 }
 
@@ -182,7 +182,7 @@ async fn acknowledged_so_far<S: Store>(outbox: &Outbox<S>) -> u64 {
 }
 
 async fn token_of<S: Store>(outbox: &Outbox<S>) -> u64 {
-    outbox.take_over(|_| {}).await.unwrap().0
+    outbox.take_over(Box::new(|_| {})).await.unwrap().0
 }
 
 async fn state<S: Store>(outbox: &Outbox<S>) -> SyncState {
@@ -390,7 +390,7 @@ pub async fn a_settlement_deletes_exactly_what_was_sent<S: Store>(open: impl Fn(
     sent.truncate(3);
     let batch = acknowledged(sent, rows(&outbox, AGGREGATES).await);
     let settlement = Settlement { token, rows: batch, lowest: PerKind::default() };
-    let after = outbox.settle(settlement, |state| state.last_success_at = Some(NOW)).await.unwrap();
+    let after = outbox.settle(settlement, Box::new(|state| state.last_success_at = Some(NOW))).await.unwrap();
     assert_eq!((after.token, after.last_success_at), (token, Some(NOW)));
     assert_eq!(ids(&outbox, VISITS).await, ["visit 4", "visit 5"]);
     assert!(rows(&outbox, AGGREGATES).await.is_empty());
@@ -559,7 +559,7 @@ pub async fn a_settlement_with_an_old_token_changes_nothing<S: Store>(open: impl
     assert!(new > old);
     let settlement =
         Settlement { token: old, rows: acknowledged(sent.clone(), Vec::new()), lowest: PerKind::default() };
-    let fenced = one.settle(settlement, |state| state.last_success_at = Some(NOW)).await;
+    let fenced = one.settle(settlement, Box::new(|state| state.last_success_at = Some(NOW))).await;
     assert_eq!(fenced, Err(OutboxError::Fenced));
     assert_eq!(ids(&one, VISITS).await.len(), 3);
     assert_eq!(state(&one).await.last_success_at, None);
@@ -572,9 +572,9 @@ pub async fn a_note_with_an_old_token_changes_nothing<S: Store>(open: impl Fn() 
     let old = token_of(&outbox).await;
     let new = token_of(&outbox).await;
     let trouble = |state: &mut SyncState| state.trouble(ProblemCode::NotAllowed, NOW);
-    assert_eq!(outbox.note(old, trouble).await, Err(OutboxError::Fenced));
+    assert_eq!(outbox.note(old, Box::new(trouble)).await, Err(OutboxError::Fenced));
     assert_eq!(state(&outbox).await.problem, None);
-    assert_eq!(outbox.note(new, trouble).await.unwrap().token, new);
+    assert_eq!(outbox.note(new, Box::new(trouble)).await.unwrap().token, new);
     assert_eq!(state(&outbox).await.problem.unwrap().code, ProblemCode::NotAllowed);
     assert_eq!(state(&outbox).await.token, new);
 }
@@ -603,7 +603,7 @@ pub async fn the_lowest_place_moves_up_and_never_back<S: Store>(open: impl Fn() 
             rows: acknowledged(sent[settled].to_vec(), Vec::new()),
             lowest: PerKind { page_visits: vec![lowest], tab_aggregates: Vec::new() },
         };
-        outbox.settle(settlement, |_| {}).await.unwrap();
+        outbox.settle(settlement, Box::new(|_| {})).await.unwrap();
         let (_, ranges) = outbox.overview().await.unwrap().books.next_to_send(&owner("a"), None).unwrap();
         assert_eq!(ranges.page_visits.from, expected);
         assert_eq!(ranges.tab_aggregates.from, RowKey::first_of(places[0].epoch()));
@@ -622,7 +622,7 @@ pub async fn a_settlement_that_is_killed_is_in_rows_and_books_or_in_neither<S: S
         let mut batch = acknowledged(sent, Vec::new());
         batch.page_visits[1].1 = Fate::Quarantined("{}".into());
         let settlement = Settlement { token, rows: batch, lowest: PerKind::default() };
-        let answered = killed_after(polls, outbox.settle(settlement, |_| {})).await;
+        let answered = killed_after(polls, outbox.settle(settlement, Box::new(|_| {}))).await;
         let next = Outbox::new(open());
         audit(&next).await;
         let rows_left = ids(&next, VISITS).await.len();
@@ -786,7 +786,7 @@ pub async fn the_same_owner_again_changes_nothing<S: Store>(open: impl Fn() -> S
 
 pub async fn the_login_is_kept_or_forgotten_with_the_change_of_owner<S: Store>(open: impl Fn() -> S) {
     let outbox = Outbox::new(open());
-    outbox.take_over(|state| state.trouble(ProblemCode::SignInAgain, NOW)).await.unwrap();
+    outbox.take_over(Box::new(|state| state.trouble(ProblemCode::SignInAgain, NOW))).await.unwrap();
     outbox.hand_to(Some(&owner("a")), Remembered::Keep(&session("a"))).await.unwrap();
     let kept = Outbox::new(open()).document::<Session>(Document::Session).await.unwrap();
     assert!(kept == Some(session("a")));
@@ -801,10 +801,10 @@ pub async fn a_reset_forgets_progress_and_keeps_every_record<S: Store>(open: imp
     let outbox = signed_in(open()).await;
     append(&outbox, visits(1..=3)).await.unwrap();
     let (old, _) = outbox
-        .take_over(|state| {
+        .take_over(Box::new(|state| {
             state.trouble(ProblemCode::Unreachable, NOW);
             state.last_success_at = Some(NOW);
-        })
+        }))
         .await
         .unwrap();
     outbox.reset().await.unwrap();

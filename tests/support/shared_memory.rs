@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use heyho_sync::ports::store::memory::MemoryStore;
-use heyho_sync::ports::store::{Answer, Change, Query, Store, StoreError};
+use heyho_sync::ports::store::{Answer, Decide, Pending, Query, Store};
 
 #[derive(Clone, Default)]
 pub struct SharedMemory(Rc<MemoryStore>);
@@ -11,15 +11,11 @@ pub struct SharedMemory(Rc<MemoryStore>);
 impl Store for SharedMemory {
     type Body = String;
 
-    async fn read(&self, queries: &[Query]) -> Result<Vec<Answer<String>>, StoreError> {
-        self.0.read(queries).await
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<String>>> {
+        self.0.read(queries)
     }
 
-    async fn update<T, E: From<StoreError>>(
-        &self,
-        queries: &[Query],
-        decide: impl FnOnce(Vec<Answer<String>>) -> Result<(Vec<Change<String>>, T), E>,
-    ) -> Result<T, E> {
-        self.0.update(queries, decide).await
+    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, String>) -> Pending<'a, ()> {
+        self.0.transact(queries, decide)
     }
 }

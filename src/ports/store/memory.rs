@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answer, Change, Document, Query, Row, Store, StoreError, Table};
+use super::{Answer, Change, Decide, Document, Pending, Query, Row, Store, StoreError, Table};
 use crate::words::key::{KeyRange, RowKey};
 
 /// Tables and documents in memory.
@@ -80,6 +80,12 @@ impl Content {
         Ok(())
     }
 
+    fn apply_all(&mut self, changes: Vec<Change<String>>) -> Result<(), StoreError> {
+        self.check(&changes)?;
+        changes.into_iter().for_each(|change| self.apply(change));
+        Ok(())
+    }
+
     fn apply(&mut self, change: Change<String>) {
         match change {
             Change::Write(document, text) => {
@@ -126,22 +132,18 @@ impl MemoryStore {
 impl Store for MemoryStore {
     type Body = String;
 
-    async fn read(&self, queries: &[Query]) -> Result<Vec<Answer<String>>, StoreError> {
-        let content = self.content.borrow();
-        Ok(queries.iter().map(|query| content.answer(query)).collect())
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<String>>> {
+        Box::pin(async move {
+            let content = self.content.borrow();
+            Ok(queries.iter().map(|query| content.answer(query)).collect())
+        })
     }
 
-    async fn update<T, E: From<StoreError>>(
-        &self,
-        queries: &[Query],
-        decide: impl FnOnce(Vec<Answer<String>>) -> Result<(Vec<Change<String>>, T), E>,
-    ) -> Result<T, E> {
-        let mut content = self.content.borrow_mut();
-        let (changes, result) = decide(queries.iter().map(|query| content.answer(query)).collect())?;
-        content.check(&changes)?;
-        for change in changes {
-            content.apply(change);
-        }
-        Ok(result)
+    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, String>) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let mut content = self.content.borrow_mut();
+            let decided = decide(queries.iter().map(|query| content.answer(query)).collect());
+            decided.map_or(Ok(()), |changes| content.apply_all(changes))
+        })
     }
 }

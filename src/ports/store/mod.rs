@@ -6,6 +6,8 @@
 
 pub mod memory;
 
+use std::pin::Pin;
+
 use thiserror::Error;
 
 use crate::words::key::{KeyRange, RowKey};
@@ -209,24 +211,49 @@ pub enum StoreError {
     Failed(String),
 }
 
+/// What a transaction decides from what its reads found: its changes, or none to end it without a change.
+pub type Decide<'a, B> = &'a mut dyn FnMut(Vec<Answer<B>>) -> Option<Vec<Change<B>>>;
+
+/// A future of a store. Boxed, so that what waits for a store isn't compiled anew into each of its callers: with futures
+/// of unnamed types the module was half as large again.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + 'a>>;
+
 /// Tables and documents with all-or-nothing transactions.
 ///
-/// An implementation guarantees: `update` applies all changes or none, and has applied them when it returns `Ok`; two
-/// updates of any contexts don't interleave where they touch the same tables; answers come in the order of the queries.
-/// After an `Err` other than those of `decide`, or if the future is dropped, the changes may be there or not, but never
-/// in part.
+/// An implementation guarantees: `transact` applies all changes or none, and has applied them when it returns `Ok`; two
+/// of any contexts don't interleave where they touch the same tables; answers come in the order of the queries.
+/// After an `Err`, or if the future is dropped, the changes may be there or not, but never in part.
 pub trait Store {
     /// How it keeps a record's text.
     type Body: Body;
 
     /// Reads within one transaction.
-    fn read(&self, queries: &[Query]) -> impl Future<Output = Result<Vec<Answer<Self::Body>>, StoreError>>;
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<Self::Body>>>;
 
-    /// Reads, decides and changes within one transaction. An error of `decide` changes
-    /// nothing and is handed on.
+    /// Reads, asks `decide` once, and changes, within one transaction.
+    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, Self::Body>) -> Pending<'a, ()>;
+
+    /// [`Store::transact`] with a result. An error of `decide` changes nothing and is handed on.
     fn update<T, E: From<StoreError>>(
         &self,
         queries: &[Query],
         decide: impl FnOnce(Vec<Answer<Self::Body>>) -> Result<(Vec<Change<Self::Body>>, T), E>,
-    ) -> impl Future<Output = Result<T, E>>;
+    ) -> impl Future<Output = Result<T, E>> {
+        async move {
+            let mut decide = Some(decide);
+            let mut decided = None;
+            let mut once = |found| match decide.take()?(found) {
+                Ok((changes, result)) => {
+                    decided = Some(Ok(result));
+                    Some(changes)
+                }
+                Err(error) => {
+                    decided = Some(Err(error));
+                    None
+                }
+            };
+            self.transact(queries, &mut once).await?;
+            decided.unwrap_or_else(|| Err(StoreError::Failed("undecided".into()).into()))
+        }
+    }
 }

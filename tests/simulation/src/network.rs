@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use heyho_sync::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL};
 use heyho_sync::decisions::verdict::NoAnswer;
-use heyho_sync::ports::transport::{Payload, Request, Transport};
+use heyho_sync::ports::transport::{Exchange, Payload, Request, Transport};
 use serde_json::Value;
 
 use crate::server::Server;
@@ -166,7 +166,13 @@ impl Drop for InFlight<'_> {
 }
 
 impl Transport<String> for Line {
-    async fn post(&self, request: Request<String>) -> Result<Answer, NoAnswer> {
+    fn post(&self, request: Request<String>) -> Exchange<'_> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+impl Line {
+    async fn exchange(&self, request: Request<String>) -> Result<Answer, NoAnswer> {
         let network = &*self.0;
         if let Payload::Json(text) = &request.payload {
             network.world.pass(1).await;

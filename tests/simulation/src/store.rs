@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use heyho_sync::ports::store::memory::MemoryStore;
-use heyho_sync::ports::store::{Answer, Change, Query, Store, StoreError};
+use heyho_sync::ports::store::{Answer, Decide, Pending, Query, Store, StoreError};
 
 use crate::world::World;
 
@@ -52,41 +52,41 @@ pub struct DiskStore {
 impl Store for DiskStore {
     type Body = String;
 
-    async fn read(&self, queries: &[Query]) -> Result<Vec<Answer<String>>, StoreError> {
-        self.world.pass(1).await;
-        if let Some(error) = self.disk.read_faults.borrow_mut().pop_front().flatten() {
-            self.disk.fired.borrow_mut().push("read fails");
-            return Err(error);
-        }
-        let found = self.disk.memory.read(queries).await;
-        self.world.pass(0).await;
-        found
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<String>>> {
+        Box::pin(async move {
+            self.world.pass(1).await;
+            if let Some(error) = self.disk.read_faults.borrow_mut().pop_front().flatten() {
+                self.disk.fired.borrow_mut().push("read fails");
+                return Err(error);
+            }
+            let found = self.disk.memory.read(queries).await;
+            self.world.pass(0).await;
+            found
+        })
     }
 
-    async fn update<T, E: From<StoreError>>(
-        &self,
-        queries: &[Query],
-        decide: impl FnOnce(Vec<Answer<String>>) -> Result<(Vec<Change<String>>, T), E>,
-    ) -> Result<T, E> {
-        self.world.pass(1).await;
-        let fault = self.disk.faults.borrow_mut().pop_front().unwrap_or(StorageFault::None);
-        if let StorageFault::Fails(error) = fault {
-            self.world.disk_failed.set(true);
-            self.disk.fired.borrow_mut().push(match error {
-                StoreError::QuotaExceeded => "write: no space",
-                StoreError::Closed => "write: connection closed",
-                _ => "write fails",
-            });
-            return Err(error.into());
-        }
-        let result = self.disk.memory.update(queries, decide).await;
-        self.world.pass(0).await;
-        match fault {
-            StorageFault::FailsAfterCommit(error) if result.is_ok() => {
-                self.disk.fired.borrow_mut().push("write told as failed");
-                Err(error.into())
+    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, String>) -> Pending<'a, ()> {
+        Box::pin(async move {
+            self.world.pass(1).await;
+            let fault = self.disk.faults.borrow_mut().pop_front().unwrap_or(StorageFault::None);
+            if let StorageFault::Fails(error) = fault {
+                self.world.disk_failed.set(true);
+                self.disk.fired.borrow_mut().push(match error {
+                    StoreError::QuotaExceeded => "write: no space",
+                    StoreError::Closed => "write: connection closed",
+                    _ => "write fails",
+                });
+                return Err(error);
             }
-            _ => result,
-        }
+            let result = self.disk.memory.transact(queries, decide).await;
+            self.world.pass(0).await;
+            match fault {
+                StorageFault::FailsAfterCommit(error) if result.is_ok() => {
+                    self.disk.fired.borrow_mut().push("write told as failed");
+                    Err(error)
+                }
+                _ => result,
+            }
+        })
     }
 }
