@@ -48,6 +48,25 @@ pub struct App {
 }
 
 impl App {
+    /// Opens the database and migrates it.
+    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+        let user_limit = RateLimit { requests: config.requests_per_minute, ..policy::USER_REQUESTS };
+        let store = Store::open(&config.database, user_limit).await?;
+        let secret = match &config.jwt_secret {
+            Some(secret) => secret.clone(),
+            None => store.shared_secret("jwt").await?,
+        };
+        Ok(Self {
+            store,
+            tokens: TokenKey::new(secret.as_bytes()),
+            password_slots: Arc::new(Semaphore::new(policy::MAX_PARALLEL_PASSWORD_HASHES)),
+            body_budget: BodyBudget::new(),
+            mailer: config.sendmail.clone().map(|program| Mailer::new(program, config.mail_from.clone())),
+            trust_forwarded_for: config.trust_forwarded_for,
+            metrics: Metrics::new(),
+        })
+    }
+
     /// The attempts at the password of the account with this address.
     pub fn password_attempts(&self, email: &str) -> PasswordAttempts {
         PasswordAttempts { store: self.store.clone(), subject: self.tokens.digest(&["login", email]) }
@@ -82,21 +101,7 @@ pub struct Server {
 impl Server {
     /// Opens the database, migrates it, and binds the address.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let user_limit = RateLimit { requests: config.requests_per_minute, ..policy::USER_REQUESTS };
-        let store = Store::open(&config.database, user_limit).await?;
-        let secret = match &config.jwt_secret {
-            Some(secret) => secret.clone(),
-            None => store.shared_secret("jwt").await?,
-        };
-        let app = App {
-            store,
-            tokens: TokenKey::new(secret.as_bytes()),
-            password_slots: Arc::new(Semaphore::new(policy::MAX_PARALLEL_PASSWORD_HASHES)),
-            body_budget: BodyBudget::new(),
-            mailer: config.sendmail.clone().map(|program| Mailer::new(program, config.mail_from.clone())),
-            trust_forwarded_for: config.trust_forwarded_for,
-            metrics: Metrics::new(),
-        };
+        let app = App::open(config).await?;
         let listener = TcpListener::bind(config.listen).await?;
         Ok(Self { listener, app })
     }

@@ -1,10 +1,13 @@
 //! Copying a SQLite database while it is in use.
 
-use std::{path::Path, str::FromStr};
+use std::{io, path::Path, str::FromStr};
 
 use sqlx::{AnyConnection, ConnectOptions, Connection, any::AnyConnectOptions};
 
-use crate::store::{Dialect, StoreError};
+use crate::{
+    private_file::create_private_file,
+    store::{Dialect, StoreError},
+};
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
@@ -13,8 +16,11 @@ pub enum BackupError {
     #[error("only SQLite databases are backed up here; use pg_dump for PostgreSQL")]
     NotSqlite,
     /// The file to write is there already, or has a name that isn't text.
-    #[error("the file to write must not exist")]
+    #[error("the file to write must not exist, and its name must be text")]
     FileExists,
+    /// The file can't be made.
+    #[error("the file to write: {0}")]
+    File(#[from] io::Error),
     /// The copy is damaged.
     #[error("the copy didn't pass its integrity check")]
     Damaged,
@@ -29,13 +35,18 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
-/// Writes a copy of the database as of one moment, compacted, and checks it. Writers go on meanwhile.
+/// Writes a copy of the database as of one moment, compacted, and checks it. Writers go on meanwhile. The copy is
+/// readable for this user alone.
 pub async fn backup(database: &str, to: &Path) -> Result<(), BackupError> {
     sqlx::any::install_default_drivers();
     if Dialect::of_url(database)? != Dialect::Sqlite {
         return Err(BackupError::NotSqlite);
     }
-    let file = to.to_str().filter(|_| !to.exists()).ok_or(BackupError::FileExists)?;
+    let file = to.to_str().ok_or(BackupError::FileExists)?;
+    create_private_file(to).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::FileExists,
+        _ => BackupError::File(error),
+    })?;
     let mut source = connect(database).await?;
     sqlx::query("vacuum into $1").bind(file).execute(&mut source).await?;
     source.close().await?;

@@ -17,6 +17,7 @@ pub mod error;
 pub mod mail;
 pub mod metrics;
 pub mod policy;
+pub mod private_file;
 pub mod routes;
 pub mod serve;
 pub mod store;

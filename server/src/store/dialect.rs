@@ -1,6 +1,11 @@
 //! Where SQLite and PostgreSQL differ.
 
+use std::{io, str::FromStr};
+
+use sqlx::sqlite::SqliteConnectOptions;
+
 use super::StoreError;
+use crate::private_file::create_private_file;
 
 /// Which database this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +32,14 @@ impl Dialect {
         }
     }
 
-    /// A missing SQLite file is created, unless the URL says otherwise.
-    pub(super) fn connect_url(self, url: &str) -> String {
-        match self {
-            Self::Sqlite if !url.contains("mode=") => {
-                let separator = if url.contains('?') { '&' } else { '?' };
-                format!("{url}{separator}mode=rwc")
-            }
-            _ => url.to_owned(),
+    /// Creates a missing SQLite file, unless the URL says otherwise.
+    pub(super) fn create_file(self, url: &str) -> Result<(), StoreError> {
+        if self != Self::Sqlite || url.contains("mode=") || url.contains(":memory:") {
+            return Ok(());
+        }
+        match create_private_file(SqliteConnectOptions::from_str(url)?.get_filename()) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => Ok(result?),
         }
     }
 

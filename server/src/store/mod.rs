@@ -17,7 +17,7 @@ mod sessions;
 mod sign_ups;
 mod sync_log;
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{io, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Any, AnyPool, ConnectOptions, Executor, Transaction,
@@ -58,6 +58,9 @@ pub enum StoreError {
     /// A value can't be written as JSON.
     #[error("encoding: {0}")]
     Encoding(#[from] serde_json::Error),
+    /// The database file can't be made.
+    #[error("database file: {0}")]
+    File(#[from] io::Error),
     /// Anything the driver reports.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -108,11 +111,13 @@ impl Store {
         (self.pool.size(), self.pool.num_idle())
     }
 
-    /// Connects, creates the SQLite file if it is missing, and brings the schema up to date.
+    /// Connects, creates the SQLite file if it is missing (readable for this user alone), and brings the schema up to
+    /// date.
     pub async fn open(url: &str, user_limit: RateLimit) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of_url(url)?;
-        let options = AnyConnectOptions::from_str(&dialect.connect_url(url))?.disable_statement_logging();
+        dialect.create_file(url)?;
+        let options = AnyConnectOptions::from_str(url)?.disable_statement_logging();
         let pool = AnyPoolOptions::new()
             .max_connections(match dialect {
                 Dialect::Sqlite => policy::SQLITE_CONNECTIONS,

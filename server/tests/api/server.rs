@@ -122,6 +122,21 @@ async fn a_stopping_server_finishes_what_is_in_flight(app: TestApp) {
     assert_eq!(app.stored().await, (1, 0));
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_servers_user_may_read_the_database_and_its_backup() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let app = TestApp::on_sqlite().await;
+    let database = app.database_url.strip_prefix("sqlite://").unwrap();
+    let file = app.file("backup.db");
+    backup(&app.database_url, &file).await.unwrap();
+    for name in [database, &format!("{database}-wal"), &format!("{database}-shm"), file.to_str().unwrap()] {
+        let mode = std::fs::metadata(name).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_made_while_batches_arrive_is_whole() {
     let app = TestApp::on_sqlite().await;

@@ -1,6 +1,7 @@
-//! Answers that no server should give, made from those that servers do give: reproducible, guided by what each input
+//! Answers that no server should give and bodies that no client should send, made from ordinary ones: reproducible, guided by what each input
 //! newly did, and by the edges it newly took where the compiler counts them (see `README.md`).
 
+mod backend;
 pub mod corpus;
 pub mod coverage;
 pub mod fuzzer;

@@ -8,7 +8,7 @@ use heyho_fuzz::corpus::{self, Entry};
 use heyho_fuzz::fuzzer::{Fuzzer, Summary, Until, needed};
 use heyho_fuzz::targets::{TARGETS, Target};
 
-const USAGE: &str = "heyho-fuzz [--target word|verdict] [--minutes N] [--executions N] [--seed N] [--grow]
+const USAGE: &str = "heyho-fuzz [--target word|verdict|batch] [--minutes N] [--executions N] [--seed N] [--grow]
   Without a target each of them has its turn. --grow leaves in the corpus what, of all that is known, does something that nothing shorter does.
   An input that fails is added to the corpus, where every test run tries it again.";
 

@@ -28,12 +28,18 @@ impl Chance {
     }
 }
 
-/// What bodies are made of.
+/// What bodies are made of, answers and requests.
 const BODY_WORDS: &str = r#"
     success ok error errors data message failed_records validation_errors id record_id record_type page_visit
     tab_aggregate page_visits_synced tab_aggregates_synced ignored_records_count rejected_records_count created updated
     retry_after true false null 0 1 2 3 4 5 -1 -0 1.0 2.5 1e3 1e400 18446744073709551615 18446744073709551616
     a b c 7 stranger " { } [ ] : , \u0000 \ud800 <html>
+    pageVisits tabAggregates extensionVersion browserName url title visited_at startedAt opened_at
+    source_page_visit_id tabId domain durationSeconds activeDuration engagementRate idlePeriods lastHeartbeat
+    anonymousClientId category categoryConfidence categoryMethod metadata revision page_visit_id total_time_seconds
+    active_time_seconds scroll_depth_percent closed_at domain_durations page_count current_url current_domain statistics
+    https://e.com/ https://www.e.com/?utm_source=x&a=%zz#f http://[::1]/ news 2025-10-21T09:46:40.123Z
+    +010000-01-01T00:00:00Z -9223372036854775808 9223372036854775807 2147483648 1e308 5e-324 __proto__ \udbff\udfff
 "#;
 
 /// What stands before a body, and what has blanks.
@@ -171,14 +177,21 @@ fn change_here(chance: &mut Chance, value: &mut Value) {
 }
 
 fn any_value(chance: &mut Chance) -> Value {
-    match chance.below(9) {
+    match chance.below(11) {
         0 => json!(null),
         1 => json!(chance.below(2) == 0),
         2 | 3 => json!(chance.below(6)),
         4 => json!(chance.pick(&[-1.0, 0.0, 2.5, 1e20])),
         5 => json!(word(chance)),
         6 => json!([]),
-        7 => json!({ "record_id": chance.pick(&["a", "b", "c", "7"]), "record_type": word(chance) }),
+        7 => {
+            json!({ "id": chance.pick(&["a", "b"]), "url": "https://e.com/", "visited_at": chance.below(6) })
+        }
+        8 => json!({
+            "id": chance.pick(&["a", "b"]), "page_visit_id": chance.pick(&["a", "c"]),
+            "total_time_seconds": 2, "active_time_seconds": 1, "revision": chance.below(6),
+        }),
+        9 => json!({ "record_id": chance.pick(&["a", "b", "c", "7"]), "record_type": word(chance) }),
         _ => json!({ "id": chance.pick(&["a", "b", "c", "7"]), "error": word(chance) }),
     }
 }

@@ -1,4 +1,4 @@
-//! What is fuzzed: the parser of an answer's body, and the verdict on a whole answer.
+//! What is fuzzed: the parser of an answer's body, the verdict on a whole answer, and the server's door.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,6 +9,7 @@ use heyho_sync::words::kind::Kind;
 use heyho_sync::words::time::{Millis, UnixMillis};
 use serde_json::{Map, Value};
 
+use crate::backend::run_batch;
 use crate::oracle::{allowed, fate};
 
 /// Runs one input, panics where something is wrong with what came out, and says which behaviour it was.
@@ -20,14 +21,17 @@ pub struct Target {
     pub run: Run,
 }
 
-pub const TARGETS: [Target; 2] =
-    [Target { name: "word", run: run_word }, Target { name: "verdict", run: run_verdict }];
+pub const TARGETS: [Target; 3] = [
+    Target { name: "word", run: run_word },
+    Target { name: "verdict", run: run_verdict },
+    Target { name: "batch", run: run_batch },
+];
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 /// A day, and a tenth more.
 const LONGEST_WAIT: Millis = Millis(24 * 3_600_000 * 11 / 10);
 
-fn behaviour(what: impl Hash) -> u64 {
+pub(crate) fn behaviour(what: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
     hasher.finish()
