@@ -174,6 +174,7 @@ async fn options_that_can_not_be_taken_are_refused_by_name() {
         (json!({ "policy": { "maxPageVisits": 0 } }), "policy.maxPageVisits"),
         (json!({ "policy": { "requestTimeoutMs": -1 } }), "policy.requestTimeoutMs"),
         (json!({ "policy": { "maxBodyBytes": "many" } }), "options"),
+        (json!({ "policy": { "compress": "sometimes" } }), "policy.compress"),
         (json!({ "keepAlive": true }), "keepAlive"),
         (json!({ "armRetry": "soon" }), "armRetry"),
         (json!({ "excludedSites": "example.org" }), "options"),
@@ -547,6 +548,24 @@ async fn no_request_is_larger_than_the_limit_in_bytes() {
     let sizes: Vec<usize> = calls.iter().map(|call| call["body"].as_str().unwrap().len()).collect();
     assert!(sizes.len() > 2 && sizes.iter().all(|bytes| *bytes <= 512 * 1024), "{sizes:?}");
     assert!(sizes[0] > 500 * 1024, "{sizes:?}");
+}
+
+#[wasm_bindgen_test]
+async fn a_server_that_reads_gzip_gets_the_same_records_in_a_fifth_of_the_bytes() {
+    let core = open(json!({})).await;
+    record_pairs(&core, 200).await;
+    let network = Network::that_can(&json!({ "compression": ["gzip"] }));
+    let report = sync(&core).await;
+    assert_eq!((&report["outcome"], &report["created"]), (&json!("complete"), &json!(400)));
+    let calls = network.calls();
+    let sum = |of: &dyn Fn(&Value) -> u64| calls.iter().map(of).sum::<u64>();
+    let bytes = sum(&|call| call["bytes"].as_u64().unwrap());
+    let plain = sum(&|call| call["body"].as_str().unwrap().len() as u64);
+    assert_eq!(
+        (report["bytesSent"].as_u64(), report["bytesBeforeCompression"].as_u64()),
+        (Some(bytes), Some(plain))
+    );
+    assert!(5 * bytes <= plain, "{plain} bytes became {bytes}");
 }
 
 #[wasm_bindgen_test]

@@ -47,7 +47,9 @@ fn only_what_was_sent_is_deleted_and_what_comes_during_an_upload_waits_for_the_n
     let both = async {
         let sync = std::pin::pin!(engine.sync(RunOptions { max_batches: Some(1), ..RunOptions::default() }));
         let capture = std::pin::pin!(async {
-            scene.world.pass(4).await;
+            while scene.network.in_flight.get() == 0 {
+                scene.world.pass(1).await;
+            }
             engine.record(records(3..5)).await
         });
         join(sync, capture).await

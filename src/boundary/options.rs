@@ -8,7 +8,7 @@ use super::error::invalid;
 use crate::engine::{RunOptions, Settings};
 use crate::words::kind::PerKind;
 use crate::words::owner::{self, Session};
-use crate::words::policy::{Policy, SLICE_BUDGET_KEPT_ALIVE};
+use crate::words::policy::{Compress, Policy, SLICE_BUDGET_KEPT_ALIVE};
 use crate::words::record::sites::SiteRules;
 use crate::words::time::Millis;
 
@@ -41,6 +41,7 @@ struct PolicyOptions {
     request_timeout_ms: Option<f64>,
     slice_budget_ms: Option<f64>,
     max_in_flight: Option<f64>,
+    compress: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -139,6 +140,12 @@ impl PolicyOptions {
             slice_budget: at_least_one("sliceBudgetMs", self.slice_budget_ms)?
                 .map_or(slice, |ms| Millis(ms as i64)),
             max_in_flight: most("maxInFlight", self.max_in_flight, standard.max_in_flight)?,
+            compress: match self.compress.as_deref() {
+                None | Some("auto") => Compress::Auto,
+                Some("never") => Compress::Never,
+                Some("always") => Compress::Always,
+                Some(_) => return Err(invalid("policy.compress", "must be auto, never or always")),
+            },
         })
     }
 }

@@ -15,6 +15,8 @@ export interface Policy {
   requestTimeoutMs?: number;
   sliceBudgetMs?: number;
   maxInFlight?: number;
+  /** "auto" compresses bodies where the server says that it reads gzip, "always" wherever it has not refused them. */
+  compress?: "auto" | "never" | "always";
 }
 
 export interface OpenOptions {

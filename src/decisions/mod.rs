@@ -1,5 +1,6 @@
 //! What to do, as pure functions over plain values; time is passed in.
 
+pub mod abilities;
 pub mod backoff;
 pub mod batch;
 pub mod ledger;

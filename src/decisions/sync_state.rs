@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::abilities::Learnt;
 use super::backoff::Retry;
 use super::limits::Adaptive;
 use super::report::Report;
@@ -50,6 +51,8 @@ pub struct ServerMemory {
     pub origin: String,
     /// Whether it has counted what it stored: a 200 without counts confirms nothing from then on (rule 1).
     pub gives_counts: bool,
+    /// What it can do beyond storing batches.
+    pub learnt: Learnt,
 }
 
 /// How often one batch has failed in a way that splits it in the end.

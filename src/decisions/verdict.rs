@@ -23,7 +23,7 @@ pub enum NoAnswer {
 pub struct Sent<'a> {
     /// Kind and id of every record in the body.
     pub records: &'a [(Kind, &'a str)],
-    /// Whether the body was compressed.
+    /// Whether the body was compressed, and nothing shows yet that the server reads that.
     pub compressed: bool,
     /// Whether this server has given counts before.
     pub counts_expected: bool,
@@ -106,7 +106,7 @@ pub fn judge(sent: Sent<'_>, outcome: Result<&Answer, NoAnswer>, now: UnixMillis
         201..=299 => transient(Cause::NotAnAcknowledgement),
         413 => Verdict::TooLarge,
         400 | 422 => judge_refusal(sent, answer.status, word),
-        415 | 500 if sent.compressed => Verdict::CompressionRefused,
+        415 | 500 if sent.compressed && wait.is_none() => Verdict::CompressionRefused,
         401 => Verdict::LoginExpired,
         403 => Verdict::NotAllowed,
         408 | 425 | 429 | 500..=599 => transient(Cause::Status(answer.status)),

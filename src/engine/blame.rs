@@ -67,6 +67,7 @@ where
         rejected: &[NamedRecord],
     ) -> Result<Batch<S::Body>, Halt> {
         self.note_failed(&parcel, &Verdict::Unexplained);
+        self.gzip_is_read |= parcel.is_packed();
         let named: HashSet<(Kind, String)> =
             rejected.iter().filter_map(|record| Some((record.kind?, record.id.clone()))).collect();
         let stored = parcel.records() - named.len() as u64;

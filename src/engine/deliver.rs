@@ -65,7 +65,11 @@ where
                 Verdict::LoginExpired => return self.give_up(ProblemCode::SignInAgain, None).await,
                 Verdict::NotAllowed => return self.give_up(ProblemCode::NotAllowed, None).await,
                 Verdict::Permanent(cause) => return self.give_up(cause.into(), None).await,
-                Verdict::CompressionRefused => return self.give_up(ProblemCode::ServerTrouble, None).await,
+                Verdict::CompressionRefused => {
+                    self.send_plain(&mut parcel).await?;
+                    (parcel, verdict) = self.exchange(parcel, true).await?;
+                    continue;
+                }
                 Verdict::Shortfall => (ProblemCode::WrongAnswer, None),
                 Verdict::Transient { cause, wait } => (cause.into(), wait),
             };
@@ -94,6 +98,7 @@ where
     /// Settles a parcel that the server has.
     pub(super) async fn acknowledge(&mut self, parcel: Parcel<S::Body>, tally: Tally) -> Result<(), Halt> {
         let records = parcel.records();
+        self.gzip_is_read |= parcel.is_packed();
         let (fates, staying) = parcel.acknowledged();
         self.windows.give_back(staying);
         self.settle_stored(fates, records, tally).await
@@ -182,6 +187,7 @@ where
             page_visits: self.windows.lowest(Kind::PageVisit, &keys.page_visits),
             tab_aggregates: self.windows.lowest(Kind::TabAggregate, &keys.tab_aggregates),
         };
+        let news = std::mem::take(&mut self.news);
         let settlement = Settlement { token: self.token, rows: fates, lowest };
         self.state = self
             .engine
@@ -190,6 +196,7 @@ where
                 settlement,
                 Box::new(|state| {
                     state.alive_at = Some(now);
+                    news.tell(state);
                     note(state);
                 }),
             )
@@ -204,6 +211,7 @@ where
     /// Notes something of the sync.
     pub(super) async fn note(&mut self, note: Note<'_>) -> Result<(), Halt> {
         let now = self.engine.clock.now();
+        let news = std::mem::take(&mut self.news);
         self.state = self
             .engine
             .outbox
@@ -211,6 +219,7 @@ where
                 self.token,
                 Box::new(|state| {
                     state.alive_at = Some(now);
+                    news.tell(state);
                     note(state);
                 }),
             )

@@ -23,7 +23,7 @@ where
     /// The next batch of the head; none when nothing waits.
     pub(super) async fn next_batch(&mut self) -> Result<Option<Batch<S::Body>>, Halt> {
         loop {
-            let limits = self.state.adaptive.limits(&self.engine.settings().policy);
+            let limits = self.limits();
             self.refill().await?;
             let cut = self.windows.cut(&limits);
             if let Some(kind) = cut.never_fits {
@@ -41,7 +41,7 @@ where
 
     // Keeps at least one batch of each kind in memory, as long as the epoch has one, then goes on to the next epoch.
     async fn refill(&mut self) -> Result<(), Halt> {
-        let limits = self.state.adaptive.limits(&self.engine.settings().policy);
+        let limits = self.limits();
         loop {
             if let Some(ranges) = self.windows.wants(&limits) {
                 let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
@@ -87,9 +87,14 @@ where
             })
             .map(|(_, id)| (*id).clone())
             .collect();
+        if self.takes_any_order() {
+            obstacles.unstored.clear();
+            obstacles.behind.clear();
+        }
         if !doubtful.is_empty() {
             for (id, table) in self.engine.outbox.whereabouts(&doubtful).await? {
                 match table {
+                    Table::Outbox(_) if self.takes_any_order() => {}
                     Table::Outbox(_) => {
                         obstacles.unstored.insert(id);
                     }
@@ -100,9 +105,10 @@ where
             }
         }
         let settings = self.engine.settings();
-        let parcel = Parcel::prepare(batch, &settings, &obstacles);
+        let mut parcel = Parcel::prepare(batch, &settings, &obstacles);
         self.prepared_under = settings.excluded;
         self.withholds |= parcel.withholds_visits();
+        self.pack(&mut parcel).await;
         Ok(parcel)
     }
 }

@@ -38,7 +38,7 @@ where
             timeout: GOODBYE_TIMEOUT,
         };
         if owner::may_be_sent_to(&base_url) {
-            let _ = self.transport.post(request).await;
+            let _ = self.transport.send(request).await;
         }
     }
 
@@ -59,7 +59,7 @@ where
             payload: Payload::Json(serde_json::json!({ "refresh_token": token }).to_string()),
             timeout: settings.policy.request_timeout,
         };
-        let Ok(answer) = self.transport.post(request).await else { return false };
+        let Ok(answer) = self.transport.send(request).await else { return false };
         if answer.status != 200 || answer.redirected {
             return false;
         }

@@ -1,5 +1,6 @@
 //! The loop: what happens in the browser is recorded, what was recorded is sent.
 
+mod abilities;
 mod blame;
 mod deliver;
 mod dissect;

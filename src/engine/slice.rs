@@ -8,6 +8,7 @@ use std::task::Poll;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Engine;
+use super::abilities::News;
 use super::sync::{End, Halt, RunOptions};
 use super::upload::{Batch, Named, Parcel, candidate};
 use super::windows::Windows;
@@ -48,6 +49,11 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     refreshed: bool,
     /// The exclusions that the last batch was prepared under.
     pub(super) prepared_under: SiteRules,
+    /// Whether the server has read a compressed body in this slice.
+    pub(super) gzip_is_read: bool,
+    /// Whether references are sent in order, whatever the server says: a batch has failed that may show why.
+    pub(super) keeps_order: bool,
+    pub(super) news: News,
     /// Requests that ran out of time.
     pub(super) timeouts: u32,
     /// Requests that may be in flight together now.
@@ -101,6 +107,9 @@ where
             owner: settings.owner(),
             refreshed: false,
             prepared_under: SiteRules::default(),
+            gzip_is_read: false,
+            keeps_order: false,
+            news: News::default(),
             timeouts: 0,
             width: 1,
         }
@@ -118,12 +127,19 @@ where
     }
 
     pub(super) async fn run(&mut self) -> Result<End, Halt> {
+        self.learn_abilities().await?;
         loop {
             if let Some(piece) = self.state.unexplained.next_piece() {
                 self.try_pieces(piece).await?;
             } else if let Some((parcel, verdict)) = self.fly(&mut FuturesUnordered::new()).await? {
-                // One at a time from here, until the head is through.
-                self.deliver(parcel, verdict).await?;
+                if self.takes_any_order() && may_be_about_order(&verdict) {
+                    // The server may have lost that ability: in order from here.
+                    self.keeps_order = true;
+                    self.windows.give_back(parcel.into_batch());
+                } else {
+                    // One at a time from here, until the head is through.
+                    self.deliver(parcel, verdict).await?;
+                }
             } else if !self.try_suspects_again().await? {
                 return Ok(End::Drained);
             }
@@ -142,7 +158,7 @@ where
         loop {
             while failures.is_empty() && stop.is_none() && flights.len() < self.width {
                 let Some(batch) = self.next_batch().await? else { break };
-                if !independent(&batch, in_flight.values().flatten()) {
+                if !independent(&batch, in_flight.values().flatten(), self.takes_any_order()) {
                     self.windows.give_back(batch);
                     break;
                 }
@@ -244,9 +260,9 @@ where
         self.report.requests += 1;
         self.report.retries += u64::from(again);
         self.report.bytes_before_compression += parcel.bytes() as u64;
-        self.report.bytes_sent += parcel.bytes() as u64;
+        self.report.bytes_sent += parcel.bytes_sent() as u64;
         Ok(Box::pin(async move {
-            let outcome = engine.transport.post(request).await;
+            let outcome = engine.transport.send(request).await;
             (parcel, outcome)
         }))
     }
@@ -255,7 +271,8 @@ where
         let records: Vec<(Kind, &str)> =
             parcel.sent().map(|row| (row.head.kind, row.head.id.as_str())).collect();
         let counts_expected = self.state.server.gives_counts;
-        let sent = Sent { records: &records, compressed: false, counts_expected };
+        let compressed = parcel.is_packed() && !self.gzip_is_read;
+        let sent = Sent { records: &records, compressed, counts_expected };
         verdict::judge(sent, outcome.as_ref().map_err(|none| *none), self.engine.clock.now())
     }
 
@@ -282,6 +299,9 @@ where
 
     /// Remembers that the rows' last attempt failed.
     pub(super) fn note_failed(&mut self, parcel: &Parcel<S::Body>, verdict: &Verdict) {
+        if *verdict == Verdict::CompressionRefused {
+            return;
+        }
         let timed_out =
             matches!(verdict, Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. });
         let first_at = self.stores;
@@ -301,6 +321,15 @@ where
     }
 }
 
+fn may_be_about_order(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::RefusedFor(_)
+            | Verdict::Unexplained
+            | Verdict::Transient { cause: Cause::Status(500), wait: None }
+    )
+}
+
 fn is_congestion(verdict: &Verdict) -> bool {
     matches!(
         verdict,
@@ -318,12 +347,19 @@ fn identity<B>(row: &Row<B>) -> Identity {
 fn independent<'i, B: crate::ports::store::Body>(
     batch: &Batch<B>,
     others: impl Iterator<Item = &'i Identity>,
+    any_order: bool,
 ) -> bool {
     let others: Vec<(Kind, Candidate<'_>)> = others
         .map(|(kind, key, id, follows)| {
-            (*kind, Candidate { key: *key, id, revision: 1, bytes: 0, follows: *follows })
+            let follows = if any_order { None } else { *follows };
+            (*kind, Candidate { key: *key, id, revision: 1, bytes: 0, follows })
         })
         .collect();
-    let mine: Vec<(Kind, Candidate<'_>)> = batch.iter().map(|row| (row.head.kind, candidate(row))).collect();
+    let mine: Vec<(Kind, Candidate<'_>)> = batch
+        .iter()
+        .map(|row| {
+            (row.head.kind, Candidate { follows: row.follows.filter(|_| !any_order), ..candidate(row) })
+        })
+        .collect();
     others.is_empty() || batch::independent(&mine, &others)
 }

@@ -78,8 +78,8 @@ pub(super) struct Obstacles {
 
 /// What becomes of a row of the parcel.
 enum Role<B> {
-    /// Its body is sent.
-    Sent(B),
+    /// This body of so many bytes is sent.
+    Sent(B, usize),
     /// A later revision is sent for it.
     Covered,
     /// It leaves the outbox without being sent, when the parcel is settled.
@@ -92,6 +92,7 @@ enum Role<B> {
 pub(super) struct Parcel<B> {
     rows: Vec<(Row<B>, Role<B>)>,
     altered: u32,
+    packed: Option<Vec<u8>>,
 }
 
 fn note(reason: &str, words: Option<&str>) -> String {
@@ -123,9 +124,9 @@ impl<B: Body> Parcel<B> {
                 let alike = |role: &Role<B>| match role {
                     Role::Leaves(fate) => Role::Leaves(fate.clone()),
                     Role::Held => Role::Held,
-                    Role::Sent(_) | Role::Covered => Role::Covered,
+                    Role::Sent(..) | Role::Covered => Role::Covered,
                 };
-                if !matches!(role, Role::Sent(_)) {
+                if !matches!(role, Role::Sent(..)) {
                     let is_it =
                         |each: &&usize| batch.get(**each).is_some_and(|other| other.head.id == row.head.id);
                     for slot in of_kind.iter().filter(is_it) {
@@ -140,12 +141,12 @@ impl<B: Body> Parcel<B> {
             }
         }
         drop(left);
-        Self { rows: batch.into_iter().zip(roles).collect(), altered }
+        Self { rows: batch.into_iter().zip(roles).collect(), altered, packed: None }
     }
 
     /// The rows whose bodies are sent.
     pub(super) fn sent(&self) -> impl Iterator<Item = &Row<B>> {
-        self.rows.iter().filter(|(_, role)| matches!(role, Role::Sent(_))).map(|(row, _)| row)
+        self.rows.iter().filter(|(_, role)| matches!(role, Role::Sent(..))).map(|(row, _)| row)
     }
 
     /// How many records are sent.
@@ -171,11 +172,28 @@ impl<B: Body> Parcel<B> {
         self.rows.iter().any(leaves)
     }
 
-    /// Bytes of the request's body.
+    /// Bytes of the request's body before compression.
     pub(super) fn bytes(&self) -> usize {
         let count = |kind| self.sent().filter(|row| row.head.kind == kind).count().saturating_sub(1);
         let commas: usize = Kind::ALL.into_iter().map(count).sum();
-        EMPTY_BODY_BYTES + commas + self.sent().map(|row| row.head.bytes as usize).sum::<usize>()
+        let bodies =
+            self.rows.iter().map(|(_, role)| if let Role::Sent(_, bytes) = role { *bytes } else { 0 });
+        EMPTY_BODY_BYTES + commas + bodies.sum::<usize>()
+    }
+
+    /// Bytes of the request's body on the wire.
+    pub(super) fn bytes_sent(&self) -> usize {
+        self.packed.as_ref().map_or_else(|| self.bytes(), Vec::len)
+    }
+
+    /// Takes the compressed form of its [`Parcel::payload`]; with none it goes as it is.
+    pub(super) fn pack(&mut self, packed: Option<Vec<u8>>) {
+        self.packed = packed;
+    }
+
+    /// Whether it goes compressed.
+    pub(super) const fn is_packed(&self) -> bool {
+        self.packed.is_some()
     }
 
     /// Most records of a kind.
@@ -202,8 +220,8 @@ impl<B: Body> Parcel<B> {
             let refused = !but.is_empty() && but.contains(&(row.head.kind, row.head.id.clone()));
             match role {
                 Role::Held => staying.push(row),
-                Role::Sent(_) | Role::Covered if refused => staying.push(row),
-                Role::Sent(_) | Role::Covered => {
+                Role::Sent(..) | Role::Covered if refused => staying.push(row),
+                Role::Sent(..) | Role::Covered => {
                     settled.of_mut(row.head.kind).push((row, Fate::Acknowledged));
                 }
                 Role::Leaves(fate) => settled.of_mut(row.head.kind).push((row, fate)),
@@ -225,24 +243,26 @@ impl<B: Body> Parcel<B> {
         (settled, staying)
     }
 
-    /// The request that carries the parcel.
-    pub(super) fn request(&self, settings: &Settings) -> Request<B> {
+    /// The records as they travel.
+    pub(super) fn payload(&self) -> Payload<B> {
         let bodies = |wanted: Kind| {
             let sent = self.rows.iter().filter(|(row, _)| row.head.kind == wanted);
             sent.filter_map(|(_, role)| match role {
-                Role::Sent(body) => Some(body.clone()),
+                Role::Sent(body, _) => Some(body.clone()),
                 _ => None,
             })
             .collect()
         };
+        Payload::Batch { page_visits: bodies(Kind::PageVisit), tab_aggregates: bodies(Kind::TabAggregate) }
+    }
+
+    /// The request that carries the parcel.
+    pub(super) fn request(&self, settings: &Settings) -> Request<B> {
         Request {
             url: format!("{}/data/sync", settings.server_url.trim_end_matches('/')),
             bearer: settings.session.as_ref().map(|session| session.access_token.clone()),
             idempotency_key: Some(self.id()),
-            payload: Payload::Batch {
-                page_visits: bodies(Kind::PageVisit),
-                tab_aggregates: bodies(Kind::TabAggregate),
-            },
+            payload: self.packed.clone().map_or_else(|| self.payload(), Payload::Gzip),
             timeout: settings.policy.request_timeout,
         }
     }
@@ -322,11 +342,12 @@ fn role_of<B: Body>(
         text = if cut.is_some() { cut } else { (body != row.body.text()).then_some(body) };
     }
     match text {
-        None => Role::Sent(row.body.clone()),
+        None => Role::Sent(row.body.clone(), row.head.bytes as usize),
         Some(text) => {
             *altered =
                 text.bytes().fold(*altered, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
-            Role::Sent(text.into())
+            let bytes = text.len();
+            Role::Sent(text.into(), bytes)
         }
     }
 }

@@ -8,18 +8,29 @@ use js_sys::{Array, JsString, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, ReadableStreamDefaultReader, Response};
+use web_sys::{AbortController, ReadableStreamDefaultReader, ReadableWritablePair, Response};
 
 use super::row::JsBody;
 use crate::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL};
 use crate::decisions::verdict::NoAnswer;
-use crate::ports::transport::{Exchange, Payload, Request, Transport};
+use crate::ports::transport::{Exchange, Packing, Payload, Request, Transport};
 use crate::words::policy::MAX_ANSWER_BYTES;
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn fetch(url: &str, init: &JsValue) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(extends = Object)]
+    type CompressionStream;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(format: &str) -> Result<CompressionStream, JsValue>;
+
+    // As of web-sys, but of a text that stays in JavaScript.
+    #[wasm_bindgen(extends = Response, js_name = Response)]
+    type Text;
+    #[wasm_bindgen(constructor, js_class = "Response", catch)]
+    fn of(text: &JsString) -> Result<Text, JsValue>;
 }
 
 /// The browser's network.
@@ -27,7 +38,7 @@ extern "C" {
 pub struct Fetch;
 
 impl Transport<JsBody> for Fetch {
-    fn post(&self, request: Request<JsBody>) -> Exchange<'_> {
+    fn send(&self, request: Request<JsBody>) -> Exchange<'_> {
         Box::pin(async move {
             let controller = AbortController::new().map_err(|_| NoAnswer::Network)?;
             let timed_out = Rc::new(Cell::new(false));
@@ -43,6 +54,10 @@ impl Transport<JsBody> for Fetch {
             drop(alarm);
             result.map_err(|no_answer| if timed_out.get() { NoAnswer::TimedOut } else { no_answer })
         })
+    }
+
+    fn compress(&self, payload: Payload<JsBody>) -> Packing<'_> {
+        Box::pin(async move { gzip(&text_of(&payload)).await.ok() })
     }
 }
 
@@ -71,10 +86,28 @@ async fn exchange(request: Request<JsBody>, controller: &AbortController) -> Res
     Ok(answer)
 }
 
+async fn gzip(text: &JsString) -> Result<Vec<u8>, JsValue> {
+    let packer: ReadableWritablePair = CompressionStream::new("gzip")?.unchecked_into();
+    let plain = Text::of(text)?.body().ok_or(JsValue::NULL)?;
+    let packed = Response::new_with_opt_readable_stream(Some(&plain.pipe_through(&packer)))?;
+    let bytes = JsFuture::from(packed.array_buffer()?).await?;
+    Ok(Uint8Array::new(&bytes).to_vec())
+}
+
 fn init_of(request: &Request<JsBody>, controller: &AbortController) -> Result<JsValue, JsValue> {
     let set = |target: &Object, name: &str, value: &JsValue| Reflect::set(target, &name.into(), value);
     let headers = Object::new();
-    set(&headers, "Content-Type", &"application/json".into())?;
+    let body = match &request.payload {
+        Payload::Nothing => None,
+        Payload::Gzip(bytes) => Some(Uint8Array::from(bytes.as_slice()).into()),
+        text => Some(text_of(text).into()),
+    };
+    if body.is_some() {
+        set(&headers, "Content-Type", &"application/json".into())?;
+    }
+    if matches!(request.payload, Payload::Gzip(_)) {
+        set(&headers, "Content-Encoding", &"gzip".into())?;
+    }
     set(&headers, "Accept", &"application/json".into())?;
     if let Some(bearer) = &request.bearer {
         set(&headers, "Authorization", &format!("Bearer {bearer}").into())?;
@@ -84,7 +117,7 @@ fn init_of(request: &Request<JsBody>, controller: &AbortController) -> Result<Js
     }
     let init = Object::new();
     for (name, value) in [
-        ("method", "POST"),
+        ("method", if body.is_some() { "POST" } else { "GET" }),
         ("mode", "cors"),
         ("credentials", "omit"),
         ("cache", "no-store"),
@@ -95,13 +128,16 @@ fn init_of(request: &Request<JsBody>, controller: &AbortController) -> Result<Js
     }
     set(&init, "headers", &headers)?;
     set(&init, "signal", &controller.signal())?;
-    set(&init, "body", &body_of(&request.payload))?;
+    if let Some(body) = body {
+        set(&init, "body", &body)?;
+    }
     Ok(init.into())
 }
 
 // The bodies are joined where they are: no record is copied into wasm memory.
-fn body_of(payload: &Payload<JsBody>) -> JsString {
+fn text_of(payload: &Payload<JsBody>) -> JsString {
     match payload {
+        Payload::Nothing | Payload::Gzip(_) => JsString::from(""),
         Payload::Json(text) => text.as_str().into(),
         Payload::Batch { page_visits, tab_aggregates } => {
             let joined =

@@ -3,6 +3,18 @@
 use super::kind::PerKind;
 use super::time::Millis;
 
+/// When request bodies are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compress {
+    /// Where the server says that it reads gzip.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Wherever the server has not refused it.
+    Always,
+}
+
 /// What a caller may tune; the defaults are the product's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
@@ -16,6 +28,8 @@ pub struct Policy {
     pub slice_budget: Millis,
     /// Most requests in flight together.
     pub max_in_flight: usize,
+    /// When bodies are compressed.
+    pub compress: Compress,
 }
 
 /// Slice of a host that gives no keep-alive: a worker lives 30 s after its last event.
@@ -38,6 +52,14 @@ pub const LONGEST_BACKOFF: Millis = Millis::from_secs(3600);
 pub const LONGEST_SERVER_WAIT: Millis = Millis::from_days(1);
 /// How long a server may take to hear of a sign-out.
 pub const GOODBYE_TIMEOUT: Millis = Millis::from_secs(5);
+/// How long what a server can do is remembered, and that it refused compressed bodies.
+pub const ABILITIES_REMEMBERED: Millis = Millis::from_days(1);
+/// When a server that gave no usable answer is asked for its abilities again.
+pub const ABILITIES_ASKED_AGAIN: Millis = Millis::from_secs(600);
+/// How long the answer to a question may take: it saves work and is never worth waiting for.
+pub const QUESTION_TIMEOUT: Millis = Millis::from_secs(5);
+/// Smaller bodies are not compressed: one network packet carries them anyway.
+pub const LEAST_COMPRESSED_BYTES: usize = 1024;
 /// Records by which a halved batch limit grows after an acknowledged request.
 pub const GROW_RECORDS: usize = 10;
 /// Bytes by which a halved batch limit grows after an acknowledged request.
@@ -65,6 +87,7 @@ impl Default for Policy {
             request_timeout: Millis::from_secs(25),
             slice_budget: SLICE_BUDGET,
             max_in_flight: 3,
+            compress: Compress::Auto,
         }
     }
 }

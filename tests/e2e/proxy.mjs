@@ -60,8 +60,9 @@ export class Proxy extends EventEmitter {
       this.emit("signal");
       return;
     }
-    const stopAt = request.method === "POST" && request.url === UPLOAD ? this.#stopAt : null;
-    this.#stopAt = null;
+    const isUpload = request.method === "POST" && request.url === UPLOAD;
+    const stopAt = isUpload ? this.#stopAt : null;
+    if (isUpload) this.#stopAt = null;
     if (stopAt === BEFORE_THE_REQUEST) {
       this.emit("stopped");
       return;

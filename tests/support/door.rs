@@ -10,7 +10,7 @@ use wasm_bindgen::{JsCast, JsValue};
 extern "C" {
     type FakeNetwork;
     #[wasm_bindgen(constructor)]
-    fn new(answer: &str) -> FakeNetwork;
+    fn new(answer: &str, abilities: Option<String>) -> FakeNetwork;
     #[wasm_bindgen(method)]
     fn calls(this: &FakeNetwork) -> String;
     #[wasm_bindgen(method)]
@@ -40,18 +40,23 @@ pub struct Network(FakeNetwork);
 
 impl Network {
     pub fn that_counts() -> Self {
-        Self(FakeNetwork::new("counts"))
+        Self(FakeNetwork::new("counts", None))
+    }
+
+    /// One that counts, and says that it has these abilities.
+    pub fn that_can(abilities: &Value) -> Self {
+        Self(FakeNetwork::new("counts", Some(abilities.to_string())))
     }
 
     pub fn that_redirects() -> Self {
-        Self(FakeNetwork::new("redirect"))
+        Self(FakeNetwork::new("redirect", None))
     }
 
     pub fn that_never_answers() -> Self {
-        Self(FakeNetwork::new("silence"))
+        Self(FakeNetwork::new("silence", None))
     }
 
-    /// Every request so far: `{ url, method, headers, body, ... }`.
+    /// Every upload so far: `{ url, method, headers, body, ... }`.
     pub fn calls(&self) -> Vec<Value> {
         serde_json::from_str(&self.0.calls()).unwrap()
     }

@@ -24,20 +24,32 @@ const answers = {
     }),
 };
 
+const unpacked = (body) =>
+  new Response(new Blob([body]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+
 /** Stands in for `fetch` until `restore`. */
 export class FakeNetwork {
   #calls = [];
   #real = globalThis.fetch;
 
-  constructor(answer) {
+  /** `abilities` is what the server says that it can do, as JSON; without it has no such route. */
+  constructor(answer, abilities) {
     globalThis.fetch = async (url, { signal, headers, ...rest }) => {
+      if (url.endsWith("/data/sync/capabilities"))
+        return abilities && rest.method === "GET"
+          ? new Response(abilities)
+          : new Response("", { status: 404 });
       const call = { url, headers, ...rest };
       this.#calls.push(call);
+      if (headers["Content-Encoding"] === "gzip") {
+        call.bytes = call.body.length;
+        call.body = await unpacked(call.body);
+      }
       return answers[answer](call, signal);
     };
   }
 
-  /** What was sent so far, as JSON. */
+  /** The uploads so far, as JSON; those that came compressed tell their `bytes`. */
   calls() {
     return JSON.stringify(this.#calls);
   }

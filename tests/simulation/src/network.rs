@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use heyho_sync::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL};
 use heyho_sync::decisions::verdict::NoAnswer;
-use heyho_sync::ports::transport::{Exchange, Payload, Request, Transport};
+use heyho_sync::ports::transport::{Exchange, Packing, Payload, Request, Transport};
 use serde_json::Value;
 
 use crate::server::Server;
@@ -52,6 +52,8 @@ pub struct Seen {
     pub page_visits: Vec<Value>,
     pub tab_aggregates: Vec<Value>,
     pub bytes: usize,
+    /// Whether it came compressed.
+    pub packed: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,10 @@ pub struct Network {
     pub faults: RefCell<VecDeque<Option<NetworkFault>>>,
     pub seen: RefCell<Vec<Seen>>,
     pub latency_ms: Cell<i64>,
+    /// Everything that was asked and is no upload: the route and the body.
+    pub asked: RefCell<Vec<(String, Value)>>,
+    /// Faults of the questions to come; none where it is empty.
+    pub question_faults: RefCell<VecDeque<Option<NetworkFault>>>,
     /// Sites that no body may name.
     pub forbidden: RefCell<Vec<String>>,
     /// Whether anything may be sent at all.
@@ -84,6 +90,8 @@ impl Network {
             faults: RefCell::default(),
             seen: RefCell::default(),
             latency_ms: Cell::new(5),
+            asked: RefCell::default(),
+            question_faults: RefCell::default(),
             forbidden: RefCell::default(),
             may_send: Cell::new(true),
             not_before_ms: Cell::new(0),
@@ -115,16 +123,9 @@ impl Network {
 
     // The rules that hold for every request, whatever else is tested.
     fn check(&self, request: &Request<String>) -> Seen {
-        let Payload::Batch { page_visits, tab_aggregates } = &request.payload else { panic!("not a batch") };
-        let body = format!(
-            "{BODY_HEAD}{}{BODY_MIDDLE}{}{BODY_TAIL}",
-            page_visits.join(","),
-            tab_aggregates.join(",")
-        );
-        assert!(page_visits.len() <= 100, "{} page visits in a request", page_visits.len());
-        assert!(tab_aggregates.len() <= 100, "{} tab aggregates in a request", tab_aggregates.len());
+        let packed = if let Payload::Gzip(packed) = &request.payload { Some(packed) } else { None };
+        let body = packed.map_or_else(|| plain(&request.payload), |packed| unpack(packed));
         assert!(body.len() <= 512 * 1024, "{} bytes in a request", body.len());
-        assert!(!page_visits.is_empty() || !tab_aggregates.is_empty(), "an empty request");
         assert!(self.may_send.get(), "a request while nothing may be sent");
         let kept = self.world.disk_failed.get() || self.world.monotonic() >= self.not_before_ms.get();
         assert!(kept, "a request within a wait that the server asked for");
@@ -140,7 +141,11 @@ impl Network {
             page_visits: list("pageVisits"),
             tab_aggregates: list("tabAggregates"),
             bytes: body.len(),
+            packed: packed.is_some(),
         };
+        let (visits, aggregates) = (seen.page_visits.len(), seen.tab_aggregates.len());
+        assert!(visits <= 100 && aggregates <= 100, "{visits} + {aggregates} records in a request");
+        assert!(visits + aggregates > 0, "an empty request");
         for records in [&seen.page_visits, &seen.tab_aggregates] {
             let mut ids: Vec<&str> =
                 records.iter().map(|record| record["id"].as_str().expect("an id")).collect();
@@ -166,21 +171,23 @@ impl Drop for InFlight<'_> {
 }
 
 impl Transport<String> for Line {
-    fn post(&self, request: Request<String>) -> Exchange<'_> {
+    fn send(&self, request: Request<String>) -> Exchange<'_> {
         Box::pin(self.exchange(request))
+    }
+
+    fn compress(&self, payload: Payload<String>) -> Packing<'_> {
+        Box::pin(async move {
+            self.0.world.pass(1).await;
+            Some([PACKED, plain(&payload).as_bytes()].concat())
+        })
     }
 }
 
 impl Line {
     async fn exchange(&self, request: Request<String>) -> Result<Answer, NoAnswer> {
         let network = &*self.0;
-        if let Payload::Json(text) = &request.payload {
-            network.world.pass(1).await;
-            let body: Value = serde_json::from_str(text).expect("a body that is not JSON");
-            return Ok(network
-                .server
-                .borrow_mut()
-                .refresh(body["refresh_token"].as_str().unwrap_or_default()));
+        if !request.url.ends_with("/data/sync") {
+            return self.ask(&request).await;
         }
         let seen = network.check(&request);
         network.seen.borrow_mut().push(seen.clone());
@@ -191,7 +198,11 @@ impl Line {
         network.fired.borrow_mut().extend(fault.as_ref().map(NetworkFault::name));
         let deliver = || {
             let bearer = seen.bearer.clone().unwrap_or_default();
-            network.server.borrow_mut().upload(&bearer, &seen.page_visits, &seen.tab_aggregates)
+            let mut server = network.server.borrow_mut();
+            match seen.packed.then_some(server.gzip_refusal).flatten() {
+                Some(status) => Answer { status, ..Answer::default() },
+                None => server.upload(&bearer, &seen.page_visits, &seen.tab_aggregates),
+            }
         };
         let latency = network.latency_ms.get();
         network.world.pass(latency).await;
@@ -208,6 +219,19 @@ impl Line {
     }
 }
 
+fn plain(payload: &Payload<String>) -> String {
+    let Payload::Batch { page_visits, tab_aggregates } = payload else { panic!("not a batch") };
+    format!("{BODY_HEAD}{}{BODY_MIDDLE}{}{BODY_TAIL}", page_visits.join(","), tab_aggregates.join(","))
+}
+
+// A packing that can be told from plain text, and saves nothing.
+const PACKED: &[u8] = b"packed:";
+
+fn unpack(packed: &[u8]) -> String {
+    let text = packed.strip_prefix(PACKED).expect("a packed body");
+    String::from_utf8(text.to_vec()).expect("a text")
+}
+
 fn summary(seen: &Seen) -> String {
     let name = |record: &Value| match record["source_page_visit_id"].as_str() {
         Some(source) => format!("{}<{source}", record["id"].as_str().unwrap_or_default()),
@@ -218,6 +242,23 @@ fn summary(seen: &Seen) -> String {
 }
 
 impl Line {
+    // Everything that is no upload.
+    async fn ask(&self, request: &Request<String>) -> Result<Answer, NoAnswer> {
+        let network = &*self.0;
+        assert!(network.may_send.get(), "a question while nothing may be sent");
+        let route = request.url.split("/api/v1").last().unwrap_or_default().to_owned();
+        let body = match &request.payload {
+            Payload::Json(text) => serde_json::from_str(text).expect("a body that is not JSON"),
+            _ => Value::Null,
+        };
+        network.asked.borrow_mut().push((route.clone(), body.clone()));
+        let fault = network.question_faults.borrow_mut().pop_front().flatten();
+        network.world.pass(1).await;
+        let bearer = request.bearer.clone().unwrap_or_default();
+        let deliver = || network.server.borrow_mut().answer_question(&route, &bearer, &body);
+        self.travel(request, fault, deliver).await
+    }
+
     async fn travel(
         &self,
         request: &Request<String>,

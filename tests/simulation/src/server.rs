@@ -51,6 +51,10 @@ pub struct Server {
     pub stored: BTreeMap<String, BTreeMap<RecordKey, Stored>>,
     /// Tokens and whose they are.
     pub tokens: BTreeMap<String, String>,
+    /// What it says of its abilities; none where it has no such route.
+    pub abilities: Option<Value>,
+    /// The status with which it refuses compressed bodies.
+    pub gzip_refusal: Option<u16>,
     /// Ids that were refused for a missing reference; a client that keeps the order never causes one.
     pub dangling: BTreeSet<String>,
 }
@@ -66,6 +70,8 @@ impl Default for Server {
             poison: BTreeMap::new(),
             stored: BTreeMap::new(),
             tokens: BTreeMap::from([("token-1".into(), "user-1".into())]),
+            abilities: None,
+            gzip_refusal: None,
             dangling: BTreeSet::new(),
         }
     }
@@ -91,6 +97,40 @@ impl Server {
             200,
             &json!({ "data": { "AccessToken": token, "RefreshToken": refresh_token, "ExpiresIn": 3600 } }),
         )
+    }
+
+    /// Answers what is no upload.
+    pub fn answer_question(&mut self, route: &str, bearer: &str, body: &Value) -> Answer {
+        match route {
+            "/auth/refresh" => self.refresh(body["refresh_token"].as_str().unwrap_or_default()),
+            "/data/sync/capabilities" => match &self.abilities {
+                Some(abilities) => answer(200, &json!({ "success": true, "data": abilities })),
+                None => Answer { status: 404, ..Answer::default() },
+            },
+            "/data/sync/known" => self.known(bearer, body),
+            _ => Answer { status: 404, ..Answer::default() },
+        }
+    }
+
+    // Preflight: which of these records are held, and at which revision.
+    fn known(&self, bearer: &str, body: &Value) -> Answer {
+        let offered = self.abilities.as_ref().is_some_and(|abilities| abilities["preflight"].is_object());
+        let Some(account) = self.tokens.get(bearer).filter(|_| offered) else {
+            return Answer { status: if offered { 401 } else { 404 }, ..Answer::default() };
+        };
+        let held = |kind: char, list: &str| -> Vec<Value> {
+            let ids = body[list].as_array().into_iter().flatten().filter_map(Value::as_str);
+            ids.filter_map(|id| {
+                let stored = self.stored.get(account)?.get(&(kind, id.to_owned()))?;
+                Some(json!({ "id": id, "revision": stored.revision }))
+            })
+            .collect()
+        };
+        let known = json!({
+            "pageVisits": held('v', "pageVisits"), "tabAggregates": held('a', "tabAggregates"),
+            "erasedPageVisits": [],
+        });
+        answer(200, &json!({ "success": true, "data": known }))
     }
 
     /// Takes one upload, and commits or refuses it.

@@ -1,0 +1,259 @@
+//! What a server can do beyond storing batches: asked for, made use of, and never in the way of a plain sync.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
+
+use heyho_simulation::network::NetworkFault;
+use heyho_simulation::scene::{Scene, TestEngine, aggregate};
+use heyho_simulation::server::Server;
+use heyho_sync::decisions::protocol::Answer;
+use heyho_sync::decisions::report::Outcome;
+use heyho_sync::words::kind::PerKind;
+use heyho_sync::words::policy::Compress;
+use serde_json::{Value, json};
+
+const DAY_MS: i64 = 86_400_000;
+
+fn scene_with(abilities: Value) -> Scene {
+    Scene::with(Server { abilities: Some(abilities), ..Server::default() })
+}
+
+fn asked(scene: &Scene, route: &str) -> usize {
+    scene.network.asked.borrow().iter().filter(|(asked, _)| asked == route).count()
+}
+
+fn packed(scene: &Scene) -> Vec<bool> {
+    scene.network.seen.borrow().iter().map(|seen| seen.packed).collect()
+}
+
+const CAPABILITIES: &str = "/data/sync/capabilities";
+
+#[test]
+fn a_server_is_asked_for_its_abilities_once_a_day_and_only_when_something_is_to_be_sent() {
+    for scene in [Scene::default(), scene_with(json!({ "compression": ["gzip"] }))] {
+        let engine = scene.worker();
+        scene.sync(&engine);
+        assert_eq!(asked(&scene, CAPABILITIES), 0);
+        for number in 0..3 {
+            scene.record(&engine, number..number + 1);
+            scene.sync(&engine);
+        }
+        assert_eq!(asked(&scene, CAPABILITIES), 1);
+        scene.world.sleep(DAY_MS);
+        scene.record(&engine, 3..4);
+        scene.sync(&engine);
+        assert_eq!((asked(&scene, CAPABILITIES), scene.stored()), (2, 8));
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_of_its_abilities_is_sent_to_all_the_same() {
+    let hotel = Answer { status: 200, body: "<html>".into(), ..Answer::default() };
+    for fault in [NetworkFault::LostRequest, NetworkFault::Slow(60_000), NetworkFault::Instead(hotel)] {
+        let scene = scene_with(json!({ "compression": ["gzip"] }));
+        let engine = scene.worker();
+        scene.record(&engine, 0..20);
+        scene.network.question_faults.borrow_mut().push_back(Some(fault));
+        let report = scene.sync(&engine);
+        assert_eq!((report.outcome, report.requests, packed(&scene)), (Outcome::Complete, 1, vec![false]));
+        assert!(report.duration_ms.0 < 6_000);
+        scene.record(&engine, 20..40);
+        scene.sync(&engine);
+        scene.world.sleep(600_000);
+        scene.record(&engine, 40..60);
+        scene.sync(&engine);
+        assert_eq!((asked(&scene, CAPABILITIES), packed(&scene)), (2, vec![false, false, true]));
+    }
+}
+
+#[test]
+fn a_wait_that_is_asked_for_instead_of_an_answer_is_kept() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    let busy = Answer { status: 429, retry_after: Some("120".into()), ..Answer::default() };
+    scene.network.question_faults.borrow_mut().push_back(Some(NetworkFault::Instead(busy)));
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("server trouble"));
+    scene.world.sleep(119_000);
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("waiting"));
+    assert_eq!(scene.requests(), 0);
+    scene.world.sleep(20_000);
+    assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+}
+
+fn worker_that_compresses(scene: &Scene, compress: Compress) -> TestEngine {
+    let engine = scene.worker();
+    scene.world.run(engine.change_settings(|settings| settings.policy.compress = compress)).unwrap();
+    engine
+}
+
+#[test]
+fn bodies_are_compressed_where_the_server_reads_that_or_the_policy_says_so() {
+    let gzip = json!({ "compression": ["gzip"] });
+    for (abilities, compress, expected) in [
+        (gzip.clone(), Compress::Auto, true),
+        (gzip, Compress::Never, false),
+        (json!({}), Compress::Auto, false),
+        (json!({}), Compress::Always, true),
+    ] {
+        let scene = scene_with(abilities);
+        let engine = worker_that_compresses(&scene, compress);
+        scene.record(&engine, 0..250);
+        let report = scene.sync(&engine);
+        assert_eq!(packed(&scene), vec![expected; 3], "{compress:?}");
+        let seen = scene.network.seen.borrow();
+        let bytes: usize = seen.iter().map(|seen| seen.bytes).sum();
+        let packing = if expected { 3 * "packed:".len() } else { 0 };
+        assert_eq!(
+            (report.bytes_before_compression, report.bytes_sent),
+            (bytes as u64, (bytes + packing) as u64)
+        );
+    }
+}
+
+#[test]
+fn a_body_that_is_small_is_not_compressed() {
+    let scene = scene_with(json!({ "compression": ["gzip"] }));
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    scene.sync(&engine);
+    assert_eq!(packed(&scene), [false]);
+}
+
+#[test]
+fn a_server_that_refuses_compressed_bodies_costs_one_request_a_day() {
+    for status in [400, 415, 500] {
+        let scene = scene_with(json!({ "compression": ["gzip"] }));
+        scene.network.server.borrow_mut().gzip_refusal = Some(status);
+        let engine = scene.worker();
+        scene.record(&engine, 0..250);
+        let report = scene.sync(&engine);
+        assert_eq!((report.outcome, report.batches, report.requests), (Outcome::Complete, 3, 4), "{status}");
+        assert_eq!(packed(&scene), [true, false, false, false]);
+        let keys: Vec<_> = scene.network.seen.borrow().iter().map(|s| s.idempotency_key.clone()).collect();
+        assert_eq!(keys[0], keys[1], "the content is the same");
+        for number in 0..5 {
+            scene.record(&engine, 300 + 20 * number..320 + 20 * number);
+            scene.sync(&engine);
+        }
+        assert_eq!(scene.requests(), 9);
+        scene.world.sleep(DAY_MS);
+        scene.record(&engine, 500..520);
+        scene.sync(&engine);
+        assert_eq!(packed(&scene)[9..], [true, false]);
+        assert_eq!(scene.stored(), 2 * 370);
+        scene.assert_balanced(&engine, 2 * 370);
+    }
+}
+
+#[test]
+fn a_record_that_fails_in_a_compressed_body_is_found_as_in_a_plain_one() {
+    let scene = scene_with(json!({ "compression": ["gzip"] }));
+    scene
+        .network
+        .server
+        .borrow_mut()
+        .poison
+        .insert("v00042".into(), heyho_simulation::server::Poison::Silent);
+    let engine = scene.worker();
+    scene.record(&engine, 0..150);
+    scene.sync(&engine);
+    let status = scene.status(&engine);
+    assert_eq!((status.quarantined.total(), status.pending.total(), scene.stored()), (2, 0, 298));
+}
+
+#[test]
+fn a_server_that_says_what_it_takes_gets_no_more_than_that() {
+    let scene =
+        scene_with(json!({ "max_page_visits": 7, "max_tab_aggregates": 1000, "max_body_bytes": 5_000 }));
+    let engine = scene.worker();
+    scene.record(&engine, 0..50);
+    assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+    let seen = scene.network.seen.borrow();
+    assert!(seen.iter().all(|seen| seen.page_visits.len() <= 7 && seen.bytes <= 5_000));
+    assert_eq!(scene.stored(), 100);
+}
+
+// Each visit comes from the one before it: no two batches are independent.
+fn record_chain(scene: &Scene, engine: &TestEngine, length: usize) {
+    let visit = |number: usize| {
+        let source = number.checked_sub(1).map(|before| format!("v{before:05}"));
+        json!({ "id": format!("v{number:05}"), "url": "https://example.com/", "title": "x",
+            "visited_at": "2026-11-21T10:00:00.000Z", "source_page_visit_id": source })
+        .to_string()
+    };
+    let page_visits = (0..length).map(visit).collect();
+    let records = PerKind { page_visits, tab_aggregates: (0..length).map(aggregate).collect() };
+    scene.world.run(engine.record(records)).unwrap();
+}
+
+fn sources_stored(scene: &Scene) -> usize {
+    let server = scene.network.server.borrow();
+    server.stored["user-1"]
+        .values()
+        .filter(|stored| stored.record["source_page_visit_id"].is_string())
+        .count()
+}
+
+#[test]
+fn a_chain_flies_side_by_side_and_whole_where_order_does_not_matter() {
+    for (any_order, in_flight) in [(false, 1), (true, 3)] {
+        let scene = scene_with(json!({ "references_in_any_order": any_order }));
+        scene.network.server.borrow_mut().wants_order = !any_order;
+        let engine = scene.worker();
+        record_chain(&scene, &engine, 800);
+        assert_eq!(scene.sync(&engine).requests, 8);
+        assert_eq!(scene.network.most_in_flight.get(), in_flight);
+        assert_eq!(sources_stored(&scene), 799);
+    }
+}
+
+#[test]
+fn a_server_that_loses_an_ability_between_two_syncs_still_gets_every_record() {
+    let scene = scene_with(json!({ "references_in_any_order": true, "compression": ["gzip"] }));
+    scene.network.server.borrow_mut().wants_order = false;
+    let engine = scene.worker();
+    scene.record(&engine, 9_000..9_001);
+    scene.sync(&engine);
+    let mut server = scene.network.server.borrow_mut();
+    (server.abilities, server.wants_order, server.gzip_refusal) = (None, true, Some(400));
+    drop(server);
+    record_chain(&scene, &engine, 800);
+    // The second batch of a flight arrives before the first.
+    scene.network.latency_ms.set(50);
+    let report = scene.sync(&engine);
+    assert_eq!((report.outcome, scene.stored(), sources_stored(&scene)), (Outcome::Complete, 1_602, 799));
+    assert_eq!(scene.status(&engine).quarantined.total(), 0);
+    assert!(report.requests <= 8 + 4, "{} requests", report.requests);
+    scene.assert_balanced(&engine, 1_602);
+}
+
+#[test]
+fn a_server_that_wants_order_in_spite_of_its_word_gets_it_at_the_second_request() {
+    let scene = scene_with(json!({ "references_in_any_order": true }));
+    let engine = scene.worker();
+    let later = |number: usize| {
+        json!({ "id": format!("w{number}"), "url": "https://example.com/", "title": "x",
+        "visited_at": "2026-11-21T10:00:00.000Z", "source_page_visit_id": "v00000" })
+    };
+    let page_visits = (0..150).map(|number| later(number).to_string()).collect();
+    scene.world.run(engine.record(PerKind { page_visits, tab_aggregates: Vec::new() })).unwrap();
+    scene.record(&engine, 0..1);
+    let report = scene.sync(&engine);
+    assert_eq!((report.outcome, report.requests, scene.stored()), (Outcome::Complete, 3, 152));
+    assert_eq!(scene.status(&engine).quarantined.total(), 0);
+}
+
+#[test]
+fn a_server_that_gains_an_ability_is_made_use_of_within_a_day() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..20);
+    scene.sync(&engine);
+    scene.network.server.borrow_mut().abilities = Some(json!({ "compression": ["gzip"] }));
+    scene.record(&engine, 20..40);
+    scene.sync(&engine);
+    scene.world.sleep(DAY_MS);
+    scene.record(&engine, 40..60);
+    scene.sync(&engine);
+    assert_eq!(packed(&scene), [false, false, true]);
+}
