@@ -183,6 +183,13 @@ export function setUpDemo() {
   systemPackages(programs.chromium() ? [] : ["chromium"]);
 }
 
+/** What the benchmarks need beside the build. */
+export function setUpBench(firefox) {
+  setUpBuild();
+  if (!firefox) systemPackages(programs.chromium() ? [] : ["chromium"]);
+  else systemPackages(programs.firefox() ? [] : ["firefox-esr"]);
+}
+
 /** What the tests need beside the build. */
 export function setUpTests() {
   setUpBuild();

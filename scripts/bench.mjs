@@ -1,0 +1,80 @@
+// The benchmarks, as a table: `npm run bench [-- --firefox] [--rounds N] [--only ROW] [--quick] [--json FILE]`.
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import os from "node:os";
+import { parseArgs } from "node:util";
+import { Bench } from "../tests/bench/bench.mjs";
+import { Browser } from "../tests/bench/browser.mjs";
+import { rows } from "../tests/bench/rows.mjs";
+import { BenchServer } from "../tests/bench/server.mjs";
+import { contestTable, table } from "../tests/bench/table.mjs";
+import { build } from "./build.mjs";
+import { giveUp, programs, setUpBench } from "./setup.mjs";
+
+function chosen() {
+  const usage = `usage: npm run bench [-- [--firefox] [--rounds N] [--quick] [--json FILE] [--only ROW]...], with rows of: ${Object.keys(rows).join(", ")}.`;
+  try {
+    const { values } = parseArgs({
+      options: {
+        firefox: { type: "boolean", default: false },
+        quick: { type: "boolean", default: false },
+        rounds: { type: "string" },
+        json: { type: "string" },
+        only: { type: "string", multiple: true },
+      },
+    });
+    const only = values.only ?? Object.keys(rows);
+    const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+    if (only.some((row) => !rows[row]) || (rounds !== undefined && !(rounds >= 1))) giveUp(usage);
+    return { ...values, only, rounds };
+  } catch {
+    return giveUp(usage);
+  }
+}
+
+function machine(firefox) {
+  const program = firefox ? programs.firefox() : programs.chromium();
+  const browser = execFileSync(program, ["--version"], { encoding: "utf8" }).trim();
+  const [{ model }] = os.cpus();
+  const memory = Math.round(os.totalmem() / 2 ** 30);
+  const system = `${os.type()} ${os.release()}`;
+  return `${browser}, ${system}, ${os.cpus().length} x ${model.trim()}, ${memory} GB, Node ${process.versions.node}`;
+}
+
+async function main() {
+  const options = chosen();
+  setUpBench(options.firefox);
+  await build();
+  const date = new Date().toISOString().slice(0, 10);
+  const server = await BenchServer.start();
+  const browser = await Browser.start(server.origin, options.firefox);
+  const bench = new Bench(server, options);
+  const lines = [];
+  const contests = [];
+  const failures = [];
+  for (const row of options.only) {
+    const begun = performance.now();
+    try {
+      const figures = await rows[row](bench);
+      lines.push(...figures.lines);
+      contests.push(...(figures.contests ?? []));
+    } catch (error) {
+      failures.push({ row, message: error.message });
+    }
+    console.error(`bench: ${row} (${((performance.now() - begun) / 1000).toFixed(0)} s)`);
+  }
+  await browser.close();
+  server.close();
+
+  console.log(`\n${date}, ${machine(options.firefox)}\n`);
+  if (lines.length > 0) console.log(table(lines));
+  if (contests.length > 0) console.log(`\n${contestTable(contests)}`);
+  for (const { row, message } of failures) console.log(`\n${row} failed: ${message}`);
+  if (options.json) {
+    const report = { date, machine: machine(options.firefox), lines, contests, failures };
+    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  process.exitCode = failures.length === 0 ? 0 : 1;
+}
+
+await main();
