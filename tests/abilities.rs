@@ -2,11 +2,18 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
 use heyho_simulation::network::NetworkFault;
-use heyho_simulation::scene::{Scene, TestEngine, aggregate};
+use heyho_simulation::scene::{Scene, TestEngine, aggregate, records};
 use heyho_simulation::server::Server;
+use heyho_simulation::store::Disk;
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::Outcome;
+use heyho_sync::engine::RunOptions;
+use heyho_sync::outbox::Aside;
 use heyho_sync::words::kind::PerKind;
 use heyho_sync::words::policy::Compress;
 use serde_json::{Value, json};
@@ -256,4 +263,191 @@ fn a_server_that_gains_an_ability_is_made_use_of_within_a_day() {
     scene.record(&engine, 40..60);
     scene.sync(&engine);
     assert_eq!(packed(&scene), [false, false, true]);
+}
+
+const KNOWN: &str = "/data/sync/known";
+
+// A server that has the first `stored` pairs of records, and a new installation that has imported `backlog` of them.
+fn restored(stored: usize, backlog: usize, most_ids: usize) -> (Scene, TestEngine) {
+    let mut scene = scene_with(json!({ "preflight": { "max_ids": most_ids } }));
+    let engine = scene.worker();
+    scene.record(&engine, 0..stored);
+    while scene.status(&engine).pending.total() > 0 {
+        scene.sync(&engine);
+    }
+    scene.disk = Disk::new();
+    let engine = scene.worker();
+    let records = records(0..backlog);
+    let lines = |kind: &str, records: Vec<String>| -> String {
+        let line = |text: String| format!("{{\"kind\":\"{kind}\",\"record\":{}}}\n", text.replace('\n', ""));
+        records.into_iter().map(line).collect()
+    };
+    let ndjson = lines("page_visit", records.page_visits) + &lines("tab_aggregate", records.tab_aggregates);
+    let imported = scene.world.run(engine.import(&ndjson)).unwrap();
+    assert_eq!(imported.recorded.captured, 2 * backlog as u64);
+    scene.network.seen.borrow_mut().clear();
+    scene.network.asked.borrow_mut().clear();
+    // That of its abilities is answered.
+    scene.network.question_faults.borrow_mut().push_back(None);
+    (scene, engine)
+}
+
+#[test]
+fn a_restored_backlog_costs_one_question_and_the_requests_for_what_the_server_has_not() {
+    let (scene, engine) = restored(8_000, 8_651, 20_000);
+    let report = scene.sync(&engine);
+    assert_eq!((asked(&scene, KNOWN), scene.requests()), (1, 7));
+    assert_eq!((report.outcome, report.skipped, report.created), (Outcome::Complete, 16_000, 1_302));
+    assert!(report.balances());
+    assert_eq!((scene.rows_left(), scene.stored()), (0, 2 * 8_651));
+    scene.assert_balanced(&engine, 2 * 8_651);
+    scene.record(&engine, 9_000..9_500);
+    scene.sync(&engine);
+    assert_eq!(asked(&scene, KNOWN), 1, "what was captured since is in no doubt");
+}
+
+#[test]
+fn a_question_that_fails_three_times_leaves_everything_to_be_sent() {
+    let wrong =
+        |status, body: &str| NetworkFault::Instead(Answer { status, body: body.into(), ..Answer::default() });
+    for fault in [
+        NetworkFault::LostRequest,
+        NetworkFault::Slow(60_000),
+        NetworkFault::AnswerCutOff,
+        wrong(404, ""),
+        wrong(500, ""),
+        wrong(200, "{}"),
+    ] {
+        let (scene, engine) = restored(400, 500, 20_000);
+        for _ in 0..9 {
+            scene.network.question_faults.borrow_mut().push_back(Some(fault.clone()));
+        }
+        let report = scene.sync(&engine);
+        assert_eq!((asked(&scene, KNOWN), scene.requests()), (3, 5), "{fault:?}");
+        assert_eq!((report.outcome, report.skipped, report.created), (Outcome::Complete, 800, 200));
+        assert_eq!((scene.rows_left(), scene.stored()), (0, 1_000));
+        scene.assert_balanced(&engine, 1_000);
+    }
+}
+
+#[test]
+fn a_question_is_asked_again_after_a_second_and_the_third_answer_counts() {
+    let (scene, engine) = restored(400, 500, 20_000);
+    for _ in 0..2 {
+        scene.network.question_faults.borrow_mut().push_back(Some(NetworkFault::LostRequest));
+    }
+    let before = scene.world.monotonic();
+    let report = scene.sync(&engine);
+    assert_eq!((asked(&scene, KNOWN), scene.requests(), report.skipped), (3, 1, 800));
+    assert!(scene.world.monotonic() - before >= 2_000);
+}
+
+#[test]
+fn a_backlog_beyond_one_question_is_asked_about_in_pages() {
+    let (scene, engine) = restored(3_000, 3_100, 2_000);
+    let report = scene.sync(&engine);
+    let asked = scene.network.asked.borrow();
+    let ids = |body: &Value| {
+        body["pageVisits"].as_array().unwrap().len() + body["tabAggregates"].as_array().unwrap().len()
+    };
+    let pages: Vec<usize> =
+        asked.iter().filter(|(route, _)| route == KNOWN).map(|(_, body)| ids(body)).collect();
+    assert!(pages.len() <= 5 && pages.iter().all(|page| *page <= 2_000), "{pages:?}");
+    assert_eq!(pages.iter().sum::<usize>(), 2 * 3_100, "each record is asked about once");
+    assert_eq!((report.skipped, report.created, scene.requests()), (6_000, 200, 1));
+}
+
+#[test]
+fn a_later_revision_than_the_servers_is_sent() {
+    let (scene, engine) = restored(300, 300, 20_000);
+    let revised = |number| aggregate(number).replace("\"id\"", "\"revision\":2,\"id\"");
+    let records = PerKind { page_visits: Vec::new(), tab_aggregates: (0..10).map(revised).collect() };
+    scene.world.run(engine.record(records)).unwrap();
+    let report = scene.sync(&engine);
+    assert_eq!((asked(&scene, KNOWN), report.skipped, report.updated), (1, 600, 10));
+    assert_eq!(scene.network.server.borrow().stored["user-1"][&('a', "a00003".into())].revision, 2);
+    scene.assert_balanced(&engine, 610);
+}
+
+#[test]
+fn what_a_dead_worker_had_in_flight_is_asked_about_before_it_is_sent_again() {
+    let scene = scene_with(json!({ "preflight": { "max_ids": 20_000 } }));
+    let engine = scene.worker();
+    scene.record(&engine, 0..250);
+    let dies = async {
+        let sync = std::pin::pin!(engine.sync(RunOptions::default()));
+        let death = std::pin::pin!(async {
+            while scene.stored() == 0 {
+                scene.world.pass(1).await;
+            }
+        });
+        futures_first(sync, death).await;
+    };
+    scene.world.run(dies);
+    drop(engine);
+    assert_eq!((scene.rows_left(), scene.stored()), (500, 200));
+    let engine = scene.worker();
+    let report = scene.sync(&engine);
+    assert_eq!((asked(&scene, KNOWN), report.skipped, report.created), (1, 200, 300));
+    assert_eq!(scene.requests(), 1 + 2);
+    scene.assert_balanced(&engine, 500);
+    scene.record(&engine, 300..500);
+    scene.sync(&engine);
+    assert_eq!(asked(&scene, KNOWN), 1);
+}
+
+#[test]
+fn records_that_were_put_back_are_asked_about() {
+    let scene = scene_with(json!({ "preflight": { "max_ids": 20_000 } }));
+    let engine = scene.worker();
+    for number in 0..150 {
+        let poison = heyho_simulation::server::Poison::Named;
+        scene.network.server.borrow_mut().poison.insert(format!("v{number:05}"), poison);
+    }
+    scene.record(&engine, 0..500);
+    scene.sync(&engine);
+    assert_eq!(scene.status(&engine).quarantined.total(), 300);
+    // Another installation of the same account has delivered them meanwhile.
+    scene.network.server.borrow_mut().poison.clear();
+    let mut other = Scene::default();
+    (other.network, other.world) = (Rc::clone(&scene.network), Rc::clone(&scene.world));
+    let elsewhere = other.worker();
+    other.record(&elsewhere, 0..150);
+    other.sync(&elsewhere);
+    let before = scene.requests();
+    scene.world.run(engine.outbox().put_back(Aside::Quarantine, None)).unwrap();
+    let report = scene.sync(&engine);
+    assert_eq!((asked(&scene, KNOWN), scene.requests() - before, report.skipped), (1, 0, 300));
+    scene.assert_balanced(&engine, 1_000);
+}
+
+#[test]
+fn what_fits_into_one_batch_is_sent_unasked() {
+    let (scene, engine) = restored(100, 100, 20_000);
+    assert_eq!(scene.sync(&engine).skipped, 200);
+    assert_eq!((asked(&scene, KNOWN), scene.requests()), (0, 1));
+}
+
+#[test]
+fn a_wait_that_a_question_is_answered_with_is_kept() {
+    let (scene, engine) = restored(400, 500, 20_000);
+    let busy = Answer { status: 503, retry_after: Some("60".into()), ..Answer::default() };
+    scene.network.question_faults.borrow_mut().push_back(Some(NetworkFault::Instead(busy)));
+    scene.sync(&engine);
+    assert_eq!((asked(&scene, KNOWN), scene.requests()), (1, 0));
+    scene.world.sleep(70_000);
+    assert_eq!((scene.sync(&engine).skipped, asked(&scene, KNOWN)), (800, 2));
+}
+
+// Runs the first until the second ends.
+async fn futures_first<A>(
+    first: Pin<&mut impl Future<Output = A>>,
+    second: Pin<&mut impl Future<Output = ()>>,
+) {
+    let (mut first, mut second) = (first, second);
+    std::future::poll_fn(|context| match first.as_mut().poll(context) {
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending => second.as_mut().poll(context),
+    })
+    .await;
 }

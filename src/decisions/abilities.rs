@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::batch::Limits;
 use super::protocol::Answer;
 use crate::words::kind::PerKind;
-use crate::words::policy::{ABILITIES_ASKED_AGAIN, ABILITIES_REMEMBERED, Compress};
+use crate::words::policy::{ABILITIES_ASKED_AGAIN, ABILITIES_REMEMBERED, Compress, LEAST_IDS_IN_A_QUESTION};
 use crate::words::time::{Millis, UnixMillis};
 
 /// The optional abilities of a server; a server that knows of none has none.
@@ -114,7 +114,7 @@ fn abilities_of(data: &Value) -> Option<Abilities> {
         max_body_bytes: number(data.get("max_body_bytes")),
         any_order: data.get("references_in_any_order") == Some(&Value::Bool(true)),
         preflight_ids: number(data.get("preflight").and_then(|it| it.get("max_ids")))
-            .filter(|most| *most > 0),
+            .filter(|most| *most >= LEAST_IDS_IN_A_QUESTION),
     })
 }
 

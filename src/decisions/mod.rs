@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod batch;
 pub mod ledger;
 pub mod limits;
+pub mod preflight;
 pub mod protocol;
 pub mod report;
 pub mod schedule;

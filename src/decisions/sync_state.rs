@@ -37,6 +37,8 @@ pub struct SyncState {
     pub unexplained: Unexplained,
     /// Rows that failed before something else was stored: if one fails alone, it is to blame itself (rule 5).
     pub outlived: Vec<RowKey>,
+    /// Waiting records may be on the server already: some were imported or put back.
+    pub doubtful: bool,
     /// The account of the last run that found work.
     pub last_report: Option<Report>,
     /// How far the running drain is; left behind by a worker that died.

@@ -113,6 +113,7 @@ where
     ) -> Result<(), Halt> {
         let now = self.engine.clock.now();
         let policy = self.engine.settings().policy;
+        let in_vain = self.preflight.in_vain;
         let settled: HashSet<RowKey> =
             Kind::ALL.into_iter().flat_map(|kind| fates.of(kind).iter().map(|(row, _)| row.key)).collect();
         let mut outlived: Vec<RowKey> =
@@ -128,6 +129,7 @@ where
                 state.outlived = outlived;
                 state.retry = None;
                 state.problem = None;
+                state.doubtful &= !in_vain;
                 state.failing = None;
                 state.last_attempt_at = Some(now);
                 state.last_success_at = Some(now);

@@ -11,7 +11,6 @@ use crate::ports::store::{Row, Store, Table};
 use crate::ports::transport::Transport;
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
-use crate::words::policy::WINDOW_RECORDS;
 
 impl<S, T, C, H> Slice<'_, S, T, C, H>
 where
@@ -44,8 +43,7 @@ where
         let limits = self.limits();
         loop {
             if let Some(ranges) = self.windows.wants(&limits) {
-                let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
-                self.windows.take_in(found, &self.state.unexplained);
+                self.read_window(ranges).await?;
                 continue;
             }
             if self.windows.anything_waits() {
@@ -54,9 +52,8 @@ where
             let books = self.engine.outbox.overview().await?.books;
             let next = self.owner.as_ref().and_then(|owner| books.next_to_send(owner, self.windows.epoch()));
             let Some((epoch, ranges)) = next else { return Ok(()) };
-            let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
             self.windows.begin(epoch, ranges);
-            self.windows.take_in(found, &self.state.unexplained);
+            self.read_window(ranges).await?;
         }
     }
 

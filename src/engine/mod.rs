@@ -7,6 +7,7 @@ mod dissect;
 mod find;
 mod head;
 mod login;
+mod preflight;
 mod record;
 mod settings;
 mod slice;

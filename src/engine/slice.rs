@@ -9,6 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Engine;
 use super::abilities::News;
+use super::preflight::{Doubt, Preflight};
 use super::sync::{End, Halt, RunOptions};
 use super::upload::{Batch, Named, Parcel, candidate};
 use super::windows::Windows;
@@ -54,6 +55,7 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     /// Whether references are sent in order, whatever the server says: a batch has failed that may show why.
     pub(super) keeps_order: bool,
     pub(super) news: News,
+    pub(super) preflight: Preflight,
     /// Requests that ran out of time.
     pub(super) timeouts: u32,
     /// Requests that may be in flight together now.
@@ -90,7 +92,9 @@ where
         overview: Overview,
         report: Report,
         options: RunOptions,
+        doubt: Doubt,
     ) -> Self {
+        let doubt = if overview.state.doubtful { Doubt::Everything } else { doubt };
         let settings = engine.settings();
         let budget = options.slice_budget.unwrap_or(settings.policy.slice_budget);
         Self {
@@ -110,6 +114,7 @@ where
             gzip_is_read: false,
             keeps_order: false,
             news: News::default(),
+            preflight: Preflight::with(doubt),
             timeouts: 0,
             width: 1,
         }
@@ -157,6 +162,9 @@ where
         let mut stop = None;
         loop {
             while failures.is_empty() && stop.is_none() && flights.len() < self.width {
+                if !flights.is_empty() && self.must_ask() {
+                    break;
+                }
                 let Some(batch) = self.next_batch().await? else { break };
                 if !independent(&batch, in_flight.values().flatten(), self.takes_any_order()) {
                     self.windows.give_back(batch);

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::preflight::Doubt;
 use super::{Engine, slice};
 use crate::decisions::backoff;
 use crate::decisions::report::{Outcome, Report};
@@ -105,8 +106,18 @@ where
     async fn run_slice(&self, report: Report, options: RunOptions) -> Result<Report, OutboxError> {
         let now = self.clock.now();
         self.host.arm_retry(Some(schedule::retry_alarm(None, now)));
-        let (token, overview) = self.outbox.take_over(Box::new(|state| slice::begin(state, now))).await?;
-        let mut slice = slice::Slice::new(self, token, overview, report, options);
+        let mut doubt = Doubt::None;
+        let (token, overview) = self
+            .outbox
+            .take_over(Box::new(|state| {
+                // Whoever left that behind did not get to its end, and may have had requests in flight.
+                if state.progress.is_some() {
+                    doubt = Doubt::Head;
+                }
+                slice::begin(state, now);
+            }))
+            .await?;
+        let mut slice = slice::Slice::new(self, token, overview, report, options, doubt);
         let end = slice.run().await;
         let report = slice.into_report();
         match end {
@@ -130,6 +141,7 @@ where
         };
         let note = |state: &mut SyncState| {
             state.progress = None;
+            state.doubtful &= report.remaining.total() > 0;
             state.last_report = Some(report.clone());
         };
         note(&mut state);

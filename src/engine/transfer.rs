@@ -58,6 +58,7 @@ where
     /// [`EngineError::Outbox`] where the database fails; the lines before are kept then.
     pub async fn import(&self, ndjson: &str) -> Result<Imported, EngineError> {
         let mut imported = Imported::default();
+        self.outbox.note_doubt().await?;
         let lines: Vec<(usize, &str)> =
             (1..).zip(ndjson.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
         for some in lines.chunks(LINES_AT_ONCE) {

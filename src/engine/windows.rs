@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::upload::{Batch, candidate};
 use crate::decisions::batch::{self, Cut, Limits};
+use crate::decisions::preflight::Known;
 use crate::decisions::suspects::Unexplained;
 use crate::ports::store::{Body, Row};
 use crate::words::key::{KeyRange, RowKey};
@@ -74,9 +75,15 @@ impl<B: Body> Windows<B> {
         short.then_some(unread)
     }
 
-    /// Takes what was read.
-    pub(super) fn take_in(&mut self, found: PerKind<Vec<Row<B>>>, trouble: &Unexplained) {
-        let Some(unread) = &mut self.unread else { return };
+    /// Takes what was read; what of it the server has already is returned.
+    pub(super) fn take_in(
+        &mut self,
+        found: PerKind<Vec<Row<B>>>,
+        trouble: &Unexplained,
+        known: &Known,
+    ) -> Batch<B> {
+        let mut there = Vec::new();
+        let Some(unread) = &mut self.unread else { return there };
         let PerKind { page_visits, tab_aggregates } = found;
         for (kind, rows) in [(Kind::PageVisit, page_visits), (Kind::TabAggregate, tab_aggregates)] {
             let range = unread.of_mut(kind);
@@ -89,10 +96,17 @@ impl<B: Body> Windows<B> {
                 if kind == Kind::PageVisit {
                     *self.visits.entry(row.head.id.clone()).or_default() += 1;
                 }
-                let holds = trouble.holds(kind, &row.head.id, row.head.refers_to.as_deref());
-                if holds { self.held.push(row) } else { self.waiting.of_mut(kind).push(row) }
+                let held = known.of(kind).get(&row.head.id);
+                if held.is_some_and(|revision| *revision >= u64::from(row.head.revision)) {
+                    there.push(row);
+                } else if trouble.holds(kind, &row.head.id, row.head.refers_to.as_deref()) {
+                    self.held.push(row);
+                } else {
+                    self.waiting.of_mut(kind).push(row);
+                }
             }
         }
+        there
     }
 
     /// Cuts the next batch from the heads.

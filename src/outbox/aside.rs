@@ -47,6 +47,7 @@ impl<S: Store> Outbox<S> {
     /// Puts records back behind all others of their epoch; a visit's aggregates come with it. All of them where `ids`
     /// is none. Returns how many rows came back.
     pub async fn put_back(&self, aside: Aside, ids: Option<Vec<String>>) -> Result<u64, OutboxError> {
+        self.note_doubt().await?;
         self.take_from(aside, ids, |books, rows, changes| {
             let mut places = HashMap::<String, RowKey>::new();
             let count = rows.len() as u64;

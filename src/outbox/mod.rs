@@ -179,6 +179,11 @@ impl<S: Store> Outbox<S> {
         self.change_state(Some(token), note).await
     }
 
+    /// Notes that records come which the server may have already.
+    pub async fn note_doubt(&self) -> Result<(), OutboxError> {
+        self.change_state(None, Box::new(|state| state.doubtful = true)).await.map(|_| ())
+    }
+
     async fn change_state(&self, token: Option<u64>, change: Note<'_>) -> Result<SyncState, OutboxError> {
         self.store
             .update(&[Query::Document(Document::SyncState)], |answers| {

@@ -58,6 +58,12 @@ pub const ABILITIES_REMEMBERED: Millis = Millis::from_days(1);
 pub const ABILITIES_ASKED_AGAIN: Millis = Millis::from_secs(600);
 /// How long the answer to a question may take: it saves work and is never worth waiting for.
 pub const QUESTION_TIMEOUT: Millis = Millis::from_secs(5);
+/// Most ids in one preflight question; 0.8 MB of them, and twice as much of an answer.
+pub const MOST_IDS_IN_A_QUESTION: usize = 20_000;
+/// A server that takes fewer is not asked: to send them costs less.
+pub const LEAST_IDS_IN_A_QUESTION: usize = 1_000;
+/// Pause before a preflight question is asked again.
+pub const PAUSE_BETWEEN_QUESTIONS: Millis = Millis::from_secs(1);
 /// Smaller bodies are not compressed: one network packet carries them anyway.
 pub const LEAST_COMPRESSED_BYTES: usize = 1024;
 /// Records by which a halved batch limit grows after an acknowledged request.
@@ -76,8 +82,8 @@ pub const PROBED_WINDOWS: usize = 10;
 pub const MOMENT: Millis = Millis::from_secs(2);
 /// A holder of the lock that made no progress for so long is overtaken: no request and no transaction takes longer.
 pub const STUCK_AFTER: Millis = Millis::from_secs(180);
-/// Most bytes of an answer that are read; a confirmation is a few hundred.
-pub const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// Most bytes of an answer that are read; a confirmation is a few hundred, preflight about 20,000 ids 1.3 MB.
+pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 
 impl Default for Policy {
     fn default() -> Self {
