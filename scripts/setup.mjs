@@ -8,7 +8,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
-const cache = path.join(
+/** Where tools are kept that only this project uses. */
+export const tools = path.join(
   process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"),
   "heyho-sync",
   "tools",
@@ -121,12 +122,12 @@ function wasmTarget() {
 
 /** Puts `name` of exactly `version` on the PATH of this process and its children. */
 function cargoTool(name, binary, version, locked) {
-  const folder = path.join(cache, `${name}-${version}`);
+  const folder = path.join(tools, `${name}-${version}`);
   const bin = path.join(folder, "bin");
   if (!existsSync(path.join(bin, binary))) {
     mkdirSync(folder, { recursive: true });
     const args = ["install", name, "--version", version, "--root", folder, ...(locked ? ["--locked"] : [])];
-    const target = path.join(cache, "build");
+    const target = path.join(tools, "build");
     const env = { ...process.env, CARGO_TARGET_DIR: target };
     if (!step(`building ${name} ${version} (once a machine, some minutes)`, "cargo", args, { env })) {
       giveUp(

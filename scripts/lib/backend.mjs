@@ -19,21 +19,23 @@ export function buildBackend() {
 export class Backend {
   #program;
   #database;
+  #flags;
   #process;
   #listen = "127.0.0.1:0";
 
-  /** Starts one on a free port; `database` is the path of its SQLite file. */
-  static async start(program, database) {
+  /** Starts one on a free port; `database` is the path of its SQLite file, `flags` are more of the server's. */
+  static async start(program, database, flags = []) {
     const backend = new Backend();
     backend.#program = program;
     backend.#database = database;
+    backend.#flags = flags;
     await backend.start();
     return backend;
   }
 
   /** Starts it (again), on the port that it had before. Resolves when it answers. */
   async start() {
-    const args = ["--listen", this.#listen, "--database", `sqlite://${this.#database}`];
+    const args = ["--listen", this.#listen, "--database", `sqlite://${this.#database}`, ...this.#flags];
     const stdio = ["ignore", "pipe", process.env.HEYHO_SHOW_SERVER_LOG ? "inherit" : "ignore"];
     this.#process = spawn(this.#program, args, { stdio });
     const ended = once(this.#process, "exit").then(([code]) => {

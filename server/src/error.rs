@@ -4,24 +4,26 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::{auth::rate_limit::Usage, policy, store::StoreError, time::UnixMillis};
 
 /// A record that is in the way of its batch, and why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct FailedRecord {
     /// The record's own id; null where it has none that could be read.
+    #[schema(required)]
     pub id: Option<String>,
     /// Position in the array that the record came in.
     pub index: usize,
     /// `page_visit` or `tab_aggregate`.
     pub record_type: &'static str,
     /// Name of the first field that breaks a rule; null if the record as a whole does.
+    #[schema(required)]
     pub field: Option<String>,
     /// The rule, without the value that broke it.
     pub error: &'static str,
@@ -184,31 +186,55 @@ impl From<StoreError> for ApiError {
     }
 }
 
+/// The body of every answer that isn't a success.
+#[derive(Serialize, ToSchema)]
+pub struct Refusal {
+    #[schema(example = false)]
+    success: bool,
+    /// Stable word for programs.
+    #[schema(example = "rate_limited")]
+    error: &'static str,
+    /// Sentence for people.
+    message: String,
+    /// With `invalid_field`: which one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    /// With `rate_limited`: seconds to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<i64>,
+    /// With `records_refused`: every record that is in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_records: Option<Vec<FailedRecord>>,
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
-        let mut body = json!({ "success": false, "error": self.code(), "message": self.message() });
-        if let (Some(fields), Self::RecordsRefused(failed)) = (body.as_object_mut(), &self) {
-            fields.insert("failed_records".to_owned(), serde_json::to_value(failed).unwrap_or(Value::Null));
-        }
-        if let (Some(fields), Self::InvalidField { field, .. }) = (body.as_object_mut(), &self) {
-            fields.insert("field".to_owned(), Value::from(*field));
-        }
-        if let (Some(fields), Self::RateLimited { usage, now }) = (body.as_object_mut(), &self) {
-            fields.insert("retry_after".to_owned(), Value::from(usage.seconds_left(*now)));
-        }
-        let mut response = (self.status(), Json(body)).into_response();
-        let headers = response.headers_mut();
-        match &self {
+        let status = self.status();
+        let mut headers = HeaderMap::new();
+        let mut refusal = Refusal {
+            success: false,
+            error: self.code(),
+            message: self.message(),
+            field: None,
+            retry_after: None,
+            failed_records: None,
+        };
+        match self {
+            Self::RecordsRefused(failed) => refusal.failed_records = Some(failed),
+            Self::InvalidField { field, .. } => refusal.field = Some(field),
+            Self::RateLimited { usage, now } => {
+                refusal.retry_after = Some(usage.seconds_left(now));
+                usage.write_refusal(&mut headers, now);
+            }
             Self::Unavailable(_) | Self::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(policy::RETRY_AFTER_OVERLOAD_SECONDS));
             }
-            Self::RateLimited { usage, now } => usage.write_refusal(headers, *now),
             Self::Unauthorized | Self::BadCredentials => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}
         }
-        response
+        (status, headers, Json(refusal)).into_response()
     }
 }

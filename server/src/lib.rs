@@ -16,6 +16,7 @@ pub mod erasure;
 pub mod error;
 pub mod mail;
 pub mod metrics;
+pub mod openapi;
 pub mod policy;
 pub mod private_file;
 pub mod routes;

@@ -129,6 +129,9 @@ pub const MAX_KNOWN_IDS: usize = 20_000;
 /// Records of each kind on one page of `GET /browsing_data`, as the published backend has it.
 pub const MAX_PAGE_RECORDS: i64 = 100;
 
+/// Number of the last page that may be asked for: more records than anybody has.
+pub const MAX_PAGE: i64 = 1_000_000_000;
+
 /// Syncs that `GET /data/sync/status` lists.
 pub const STATUS_SYNCS: i64 = 10;
 

@@ -1,61 +1,91 @@
 //! A user's own records: reading them back, and erasing them.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Query, State, rejection::QueryRejection},
-    routing::{get, post},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::answers::Answer;
 use crate::{
     app::App,
     auth::{AddressDigest, Caller},
     erasure::Erasure,
-    error::ApiError,
+    error::{ApiError, Refusal},
     policy,
+    store::{StoredPageVisit, StoredTabAggregate},
     time::UnixMillis,
     validation,
     wire::Form,
 };
 
-pub(super) fn router() -> Router<App> {
-    Router::new().route("/browsing_data", get(browsing_data)).route("/data/erase", post(erase))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(browsing_data)).routes(routes!(erase))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Page {
+    /// Which page, from 1.
+    #[param(minimum = 1, maximum = 1_000_000_000)]
     page: Option<i64>,
+    /// Records of each kind on a page; 100 if not given.
+    #[param(minimum = 1, maximum = 100)]
     per_page: Option<i64>,
 }
 
+#[derive(Serialize, ToSchema)]
+struct Records {
+    page_visits: Vec<StoredPageVisit>,
+    tab_aggregates: Vec<StoredTabAggregate>,
+    pagination: Pagination,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Pagination {
+    page: i64,
+    per_page: i64,
+    /// Null on the last page.
+    #[schema(required)]
+    next_page: Option<i64>,
+}
+
 /// One page of visits, newest first, and one of aggregates.
+#[utoipa::path(
+    get,
+    path = "/browsing_data",
+    tag = "data",
+    params(Page),
+    responses(
+        (status = 200, description = "The caller's own records", body = Answer<Records>),
+        (status = 400, description = "`bad_request`: not numbers", body = Refusal),
+        (status = 422, description = "`invalid_field`: out of range", body = Refusal),
+    )
+)]
 async fn browsing_data(
     State(app): State<App>,
     caller: Caller,
     query: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Answer<Records>>, ApiError> {
     let Query(asked) = query.map_err(|_| ApiError::BadRequest("page and per_page must be whole numbers."))?;
     let page = asked.page.unwrap_or(1);
     let per_page = asked.per_page.unwrap_or(policy::MAX_PAGE_RECORDS);
     if !(1..=policy::MAX_PAGE_RECORDS).contains(&per_page) {
         return Err(ApiError::InvalidField { field: "per_page", message: "must be from 1 to 100" });
     }
-    let offset =
-        page.checked_sub(1).filter(|before| *before >= 0).and_then(|before| before.checked_mul(per_page));
-    let offset = offset.ok_or(ApiError::InvalidField { field: "page", message: "must be 1 or more" })?;
+    if !(1..=policy::MAX_PAGE).contains(&page) {
+        return Err(ApiError::InvalidField { field: "page", message: "must be from 1 to 1000000000" });
+    }
+    let offset = (page - 1) * per_page;
     app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
     let page_visits = app.store.page_visits(caller.user_id, per_page, offset).await?;
     let tab_aggregates = app.store.tab_aggregates(caller.user_id, per_page, offset).await?;
     let full = i64::try_from(page_visits.len().max(tab_aggregates.len())).unwrap_or(i64::MAX) == per_page;
-    Ok(Json(json!({
-        "success": true,
-        "data": {
-            "page_visits": page_visits,
-            "tab_aggregates": tab_aggregates,
-            "pagination": { "page": page, "per_page": per_page, "next_page": full.then_some(page + 1) },
-        },
-    })))
+    let pagination = Pagination { page, per_page, next_page: full.then_some(page + 1) };
+    Ok(Answer::of(Records { page_visits, tab_aggregates, pagination }))
 }
 
 #[derive(Deserialize)]
@@ -66,23 +96,37 @@ struct EraseForm {
     to: Option<Value>,
 }
 
+#[derive(Serialize, ToSchema)]
+struct ErasedCounts {
+    page_visits_erased: u64,
+    tab_aggregates_erased: u64,
+}
+
 /// Erases everything, a site, or a span of time; for good, also what comes later and falls under it.
 ///
 /// Without `to`, the span ends now by the server's clock; a client gives its own moment.
+#[utoipa::path(
+    post,
+    path = "/data/erase",
+    tag = "data",
+    request_body(content = ref("#/components/schemas/Erasure"), content_type = "application/json"),
+    responses(
+        (status = 200, description = "Erased", body = Answer<ErasedCounts>),
+        (status = 422, description = "`invalid_field`", body = Refusal),
+    )
+)]
 async fn erase(
     State(app): State<App>,
     caller: Caller,
     address: AddressDigest,
     Form(form): Form<EraseForm>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Answer<ErasedCounts>>, ApiError> {
     let now = UnixMillis::now();
     let erasure = erasure(&form, now)?;
     let erased = app.store.erase(caller.user_id, &erasure, &address, now).await?;
-    Ok(Json(json!({
-        "success": true,
-        "message": "Erased",
-        "data": { "page_visits_erased": erased.page_visits, "tab_aggregates_erased": erased.tab_aggregates },
-    })))
+    let counts =
+        ErasedCounts { page_visits_erased: erased.page_visits, tab_aggregates_erased: erased.tab_aggregates };
+    Ok(Answer::saying("Erased", counts))
 }
 
 fn erasure(form: &EraseForm, now: UnixMillis) -> Result<Erasure, ApiError> {

@@ -1,37 +1,75 @@
 //! Is the server there, is it ready, and what has it done?
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
-    routing::get,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, error::ApiError};
+use crate::{
+    app::App,
+    error::{ApiError, Refusal},
+};
 
 /// Under the API.
-pub(super) fn router() -> Router<App> {
-    Router::new().route("/health", get(health)).route("/health/ready", get(ready))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready))
 }
 
 /// At the root.
-pub(super) fn root_router() -> Router<App> {
-    Router::new().route("/metrics", get(metrics))
+pub(super) fn root_router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(metrics))
+}
+
+#[derive(Serialize, ToSchema)]
+struct Health {
+    success: bool,
+    status: &'static str,
+}
+
+impl Health {
+    fn of(status: &'static str) -> Json<Self> {
+        Json(Self { success: true, status })
+    }
 }
 
 /// The process answers: no reason to restart it.
-async fn health() -> Json<Value> {
-    Json(json!({ "success": true, "status": "ok" }))
+#[utoipa::path(get, path = "/health", tag = "operation", responses((status = 200, description = "It answers", body = Health)))]
+async fn health() -> Json<Health> {
+    Health::of("ok")
 }
 
 /// The database answers too: requests may be sent here.
-async fn ready(State(app): State<App>) -> Result<Json<Value>, ApiError> {
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "operation",
+    responses(
+        (status = 200, description = "It is ready", body = Health),
+        (status = 503, description = "The database is out of reach", body = Refusal),
+    )
+)]
+async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiError> {
     app.store.ping().await?;
-    Ok(Json(json!({ "success": true, "status": "ready" })))
+    Ok(Health::of("ready"))
 }
 
+/// What the server has done, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operation",
+    responses((
+        status = 200,
+        description = "OpenMetrics text",
+        content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        body = String,
+    ))
+)]
 async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let text = app.metrics.encode(app.store.connections()).map_err(ApiError::internal)?;

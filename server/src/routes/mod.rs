@@ -1,6 +1,7 @@
 //! What the server answers, one file for each resource.
 
 mod accounts;
+mod answers;
 mod browsing_data;
 mod forms;
 mod health;
@@ -9,40 +10,56 @@ mod sessions;
 mod sync;
 
 use axum::{
-    Router,
+    Json, Router,
     http::{HeaderName, header},
     middleware::from_fn_with_state,
+    routing::get,
 };
+use serde_json::Value;
 use tower_http::cors::{Any, CorsLayer};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     app::App,
     auth::{authenticate, limit_address, rate_limit::RATE_LIMIT_HEADERS},
     error::ApiError,
+    openapi,
 };
 
-/// All routes.
+/// All routes, and the document that describes them.
 pub fn router(app: App) -> Router {
-    let for_users = Router::new()
-        .merge(accounts::router())
-        .merge(browsing_data::router())
-        .merge(sessions::router())
-        .merge(sync::router())
-        .route_layer(from_fn_with_state(app.clone(), authenticate));
-    let for_anybody = Router::new()
-        .merge(accounts::open_router())
-        .merge(sessions::open_router())
-        .route_layer(from_fn_with_state(app.clone(), limit_address));
-    let api =
-        Router::new().merge(for_users).merge(for_anybody).merge(sync::open_router()).merge(health::router());
-    Router::new()
-        .nest("/api/v1", api)
-        .merge(health::root_router())
+    let (routes, document) = described_routes(&app);
+    routes
+        .route("/openapi.json", get(async move || Json(document)))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(cors())
         .with_state(app)
+}
+
+/// Every route stands in the document, because it is added to both at once.
+fn described_routes(app: &App) -> (Router<App>, Value) {
+    let mut for_users = OpenApiRouter::default()
+        .merge(accounts::router())
+        .merge(browsing_data::router())
+        .merge(sessions::router())
+        .merge(sync::router())
+        .route_layer(from_fn_with_state(app.clone(), authenticate));
+    openapi::describe_login(for_users.get_openapi_mut());
+    let mut for_anybody = OpenApiRouter::default()
+        .merge(accounts::open_router())
+        .merge(sessions::open_router())
+        .route_layer(from_fn_with_state(app.clone(), limit_address));
+    openapi::describe_limits(for_anybody.get_openapi_mut());
+    let api = OpenApiRouter::default()
+        .merge(for_users)
+        .merge(for_anybody)
+        .merge(sync::open_router())
+        .merge(health::router());
+    let (routes, described) =
+        OpenApiRouter::default().nest("/api/v1", api).merge(health::root_router()).split_for_parts();
+    (routes, openapi::document(described))
 }
 
 /// Callers are extensions with origins of their own, and carry a token instead of cookies: any origin may ask.

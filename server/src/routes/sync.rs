@@ -1,19 +1,21 @@
 //! The door for batches, and what surrounds it.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::{HeaderMap, HeaderName},
-    routing::{get, post},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::answers::Answer;
 use crate::{
     app::App,
     auth::Caller,
-    error::ApiError,
+    error::{ApiError, Refusal},
     policy,
-    store::{Idempotency, SyncLogEntry},
+    store::{Idempotency, KnownRecord, SyncCounts, SyncLogEntry},
     time::UnixMillis,
     validation::{self, BatchError},
     wire::RecordBody,
@@ -22,25 +24,41 @@ use crate::{
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Routes for whoever comes along.
-pub(super) fn open_router() -> Router<App> {
-    Router::new().route("/data/sync/capabilities", get(capabilities))
+pub(super) fn open_router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(capabilities))
 }
 
 /// Routes for users.
-pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/data/sync", post(sync))
-        .route("/data/sync/known", post(known))
-        .route("/data/sync/status", get(status))
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(sync)).routes(routes!(known)).routes(routes!(status))
 }
 
 /// Saves the whole batch and counts what became of it, or saves nothing and names every record in the way.
+///
+/// The body may be packed (`Content-Encoding: gzip`).
+#[utoipa::path(
+    post,
+    path = "/data/sync",
+    tag = "sync",
+    params((
+        "Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$",
+        description = "The client's name for this batch; the answer to a saved one is given again for a day",
+    )),
+    request_body(content = ref("#/components/schemas/Batch"), content_type = "application/json"),
+    responses(
+        (status = 200, description = "Saved as a whole", body = Answer<SyncCounts>),
+        (
+            status = 400, body = Refusal,
+            description = "Nothing is saved. `records_refused`: these are in the way; `batch_too_large`; `bad_request`",
+        ),
+    )
+)]
 async fn sync(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
     body: RecordBody,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Answer<SyncCounts>>, ApiError> {
     let key = idempotency_key(&headers)?;
     let (checked, key) = tokio::task::spawn_blocking(move || {
         (validation::check_batch(&body.text), key.map(|key| Idempotency::new(key, &body.text)))
@@ -63,7 +81,7 @@ async fn sync(
     };
     let counts = app.store.save_batch(caller.user_id, &batch, key.as_ref(), now).await?;
     app.metrics.batch_saved(&counts);
-    Ok(Json(json!({ "success": true, "message": "Data synced successfully", "data": counts })))
+    Ok(Answer::saying("Data synced successfully", counts))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
@@ -75,26 +93,73 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(Some(key.to_owned()))
 }
 
+#[derive(Serialize, ToSchema)]
+struct Capabilities {
+    /// Content encodings of bodies.
+    compression: [&'static str; 1],
+    max_page_visits: usize,
+    max_tab_aggregates: usize,
+    /// Before and after inflation.
+    max_body_bytes: usize,
+    references_in_any_order: bool,
+    revisions: bool,
+    idempotency_key: bool,
+    preflight: Preflight,
+    /// Scopes of `POST /data/erase`.
+    erase: [&'static str; 3],
+}
+
+#[derive(Serialize, ToSchema)]
+struct Preflight {
+    max_ids: usize,
+}
+
 /// What this server can do beyond the published one.
-async fn capabilities() -> Json<Value> {
-    Json(json!({
-        "success": true,
-        "data": {
-            "compression": ["gzip"],
-            "max_page_visits": policy::MAX_RECORDS_PER_KIND,
-            "max_tab_aggregates": policy::MAX_RECORDS_PER_KIND,
-            "max_body_bytes": policy::MAX_BODY_BYTES,
-            "references_in_any_order": true,
-            "revisions": true,
-            "idempotency_key": true,
-            "preflight": { "max_ids": policy::MAX_KNOWN_IDS },
-            "erase": ["all", "site", "range"],
-        },
-    }))
+#[utoipa::path(
+    get,
+    path = "/data/sync/capabilities",
+    tag = "sync",
+    responses((status = 200, description = "Abilities and limits", body = Answer<Capabilities>))
+)]
+async fn capabilities() -> Json<Answer<Capabilities>> {
+    Answer::of(Capabilities {
+        compression: ["gzip"],
+        max_page_visits: policy::MAX_RECORDS_PER_KIND,
+        max_tab_aggregates: policy::MAX_RECORDS_PER_KIND,
+        max_body_bytes: policy::MAX_BODY_BYTES,
+        references_in_any_order: true,
+        revisions: true,
+        idempotency_key: true,
+        preflight: Preflight { max_ids: policy::MAX_KNOWN_IDS },
+        erase: ["all", "site", "range"],
+    })
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Held {
+    page_visits: Vec<KnownRecord>,
+    tab_aggregates: Vec<KnownRecord>,
+    /// Visits that the user has erased: they would be ignored.
+    erased_page_visits: Vec<String>,
 }
 
 /// Preflight: which of these records are held, and at which revision.
-async fn known(State(app): State<App>, caller: Caller, body: RecordBody) -> Result<Json<Value>, ApiError> {
+#[utoipa::path(
+    post,
+    path = "/data/sync/known",
+    tag = "sync",
+    request_body(content = ref("#/components/schemas/KnownQuestion"), content_type = "application/json"),
+    responses(
+        (status = 200, description = "Those of them that are held", body = Answer<Held>),
+        (status = 400, description = "`bad_request`, or `batch_too_large`", body = Refusal),
+    )
+)]
+async fn known(
+    State(app): State<App>,
+    caller: Caller,
+    body: RecordBody,
+) -> Result<Json<Answer<Held>>, ApiError> {
     let question = validation::check_known(&body.text).map_err(|error| match error {
         BatchError::NotABatch(message) => ApiError::BadRequest(message),
         BatchError::TooManyRecords(got) => ApiError::BatchTooLarge { got, limit: policy::MAX_KNOWN_IDS },
@@ -102,38 +167,69 @@ async fn known(State(app): State<App>, caller: Caller, body: RecordBody) -> Resu
     })?;
     app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
     let known = app.store.known(caller.user_id, &question.page_visits, &question.tab_aggregates).await?;
-    Ok(Json(json!({
-        "success": true,
-        "data": {
-            "pageVisits": known.page_visits,
-            "tabAggregates": known.tab_aggregates,
-            "erasedPageVisits": known.erased_page_visits,
-        },
-    })))
+    Ok(Answer::of(Held {
+        page_visits: known.page_visits,
+        tab_aggregates: known.tab_aggregates,
+        erased_page_visits: known.erased_page_visits,
+    }))
+}
+
+#[derive(Serialize, ToSchema)]
+struct Status {
+    /// When the last batch was saved.
+    #[schema(required, format = DateTime)]
+    last_sync_at: Option<String>,
+    /// Newest first.
+    recent_syncs: Vec<LoggedSync>,
+    totals: Totals,
+    /// Share of the records sent lately that broke no rule, in percent.
+    data_quality_score: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct LoggedSync {
+    #[schema(format = DateTime)]
+    at: String,
+    /// `saved` or `refused`.
+    outcome: String,
+    sent: i64,
+    created: i64,
+    updated: i64,
+    ignored: i64,
+    refused: i64,
+    /// Browser and extension, if the client said so.
+    #[schema(required)]
+    client: Option<String>,
+}
+
+impl From<SyncLogEntry> for LoggedSync {
+    fn from(entry: SyncLogEntry) -> Self {
+        let SyncLogEntry { at_ms, outcome, sent, created, updated, ignored, refused, client } = entry;
+        Self { at: UnixMillis(at_ms).to_iso(), outcome, sent, created, updated, ignored, refused, client }
+    }
+}
+
+/// What is held.
+#[derive(Serialize, ToSchema)]
+struct Totals {
+    page_visits: i64,
+    tab_aggregates: i64,
 }
 
 /// The last syncs, what is held, and how good the data was.
-async fn status(State(app): State<App>, caller: Caller) -> Result<Json<Value>, ApiError> {
+#[utoipa::path(
+    get,
+    path = "/data/sync/status",
+    tag = "sync",
+    responses((status = 200, description = "How syncing goes", body = Answer<Status>))
+)]
+async fn status(State(app): State<App>, caller: Caller) -> Result<Json<Answer<Status>>, ApiError> {
     app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
     let status = app.store.sync_status(caller.user_id).await?;
-    let recent: Vec<Value> = status
-        .recent
-        .iter()
-        .map(|entry| {
-            json!({
-                "at": UnixMillis(entry.at_ms).to_iso(), "outcome": entry.outcome, "sent": entry.sent,
-                "created": entry.created, "updated": entry.updated, "ignored": entry.ignored,
-                "refused": entry.refused, "client": entry.client,
-            })
-        })
-        .collect();
-    Ok(Json(json!({
-        "success": true,
-        "data": {
-            "last_sync_at": status.last_saved_at_ms.map(|millis| UnixMillis(millis).to_iso()),
-            "recent_syncs": recent,
-            "totals": { "page_visits": status.page_visits, "tab_aggregates": status.tab_aggregates },
-            "data_quality_score": status.data_quality_score,
-        },
-    })))
+    Ok(Answer::of(Status {
+        last_sync_at: status.last_saved_at_ms.map(|millis| UnixMillis(millis).to_iso()),
+        recent_syncs: status.recent.into_iter().map(LoggedSync::from).collect(),
+        totals: Totals { page_visits: status.page_visits, tab_aggregates: status.tab_aggregates },
+        data_quality_score: status.data_quality_score,
+    }))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
+use utoipa::ToSchema;
 
 use super::{
     Store, StoreError, Write,
@@ -14,7 +15,7 @@ use super::{
 use crate::{auth::rate_limit::Usage, policy, time::UnixMillis, validation::Batch};
 
 /// What became of a batch that was saved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SyncCounts {
     /// Page visits stored, created and updated together.
     pub page_visits_synced: usize,

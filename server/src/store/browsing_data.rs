@@ -3,33 +3,49 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::{FromRow, Row, any::AnyRow};
+use utoipa::ToSchema;
 
 use super::{Store, StoreError};
 use crate::time::UnixMillis;
 
 /// A stored page visit as it goes out. No `Debug`: it is somebody's browsing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the columns are described in migrations/0002_records.sql")]
 pub struct StoredPageVisit {
     pub id: String,
     pub revision: i64,
     pub url: String,
+    #[schema(required)]
     pub title: Option<String>,
     pub visited_at: String,
+    #[schema(required)]
     pub opened_at: Option<String>,
+    #[schema(required)]
     pub source_page_visit_id: Option<String>,
+    #[schema(required)]
     pub tab_id: Option<i64>,
+    #[schema(required)]
     pub domain: Option<String>,
+    #[schema(required)]
     pub duration_seconds: Option<f64>,
     pub active_duration_seconds: f64,
+    #[schema(required)]
     pub engagement_rate: Option<f64>,
+    #[schema(required, value_type = serde_json::Value)]
     pub idle_periods: Option<Box<RawValue>>,
+    #[schema(required)]
     pub last_heartbeat: Option<i64>,
+    #[schema(required)]
     pub anonymous_client_id: Option<String>,
+    #[schema(required)]
     pub category: Option<String>,
+    #[schema(required)]
     pub category_confidence: Option<f64>,
+    #[schema(required)]
     pub category_method: Option<String>,
+    #[schema(required, value_type = serde_json::Value)]
     pub metadata: Option<Box<RawValue>>,
+    #[schema(required, value_type = serde_json::Value)]
     pub extra: Option<Box<RawValue>>,
 }
 
@@ -61,7 +77,7 @@ impl<'r> FromRow<'r, AnyRow> for StoredPageVisit {
 }
 
 /// A stored tab aggregate as it goes out. No `Debug`: it is somebody's browsing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the columns are described in migrations/0002_records.sql")]
 pub struct StoredTabAggregate {
     pub id: String,
@@ -69,13 +85,21 @@ pub struct StoredTabAggregate {
     pub page_visit_id: String,
     pub total_time_seconds: f64,
     pub active_time_seconds: f64,
+    #[schema(required)]
     pub scroll_depth_percent: Option<f64>,
+    #[schema(required)]
     pub closed_at: Option<String>,
+    #[schema(required, value_type = serde_json::Value)]
     pub domain_durations: Option<Box<RawValue>>,
+    #[schema(required)]
     pub page_count: Option<i64>,
+    #[schema(required)]
     pub current_url: Option<String>,
+    #[schema(required)]
     pub current_domain: Option<String>,
+    #[schema(required, value_type = serde_json::Value)]
     pub statistics: Option<Box<RawValue>>,
+    #[schema(required, value_type = serde_json::Value)]
     pub extra: Option<Box<RawValue>>,
 }
 

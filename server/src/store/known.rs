@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
+use utoipa::ToSchema;
 
 use super::{Store, StoreError};
 
 /// A record that is held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KnownRecord {
     /// Its id.
     pub id: String,

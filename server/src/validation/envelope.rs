@@ -38,8 +38,8 @@ fn raw_value<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 
 pub(super) fn read(body: &[u8]) -> Result<Envelope<'_>, BatchError> {
     let text = std::str::from_utf8(body).map_err(|_| BatchError::NotABatch("The body isn't UTF-8."))?;
-    let arrays: Arrays<'_> = serde_json::from_str(text)
-        .map_err(|_| BatchError::NotABatch("The body isn't a JSON object with the arrays of a batch."))?;
+    let arrays: Arrays<'_> = object(text.as_bytes())
+        .ok_or(BatchError::NotABatch("The body isn't a JSON object with the arrays of a batch."))?;
     if arrays.page_visits.is_none() && arrays.tab_aggregates.is_none() {
         return Err(BatchError::NotABatch("The body has neither pageVisits nor tabAggregates."));
     }
@@ -60,6 +60,11 @@ fn array<'a>(raw: Option<&'a RawValue>, not_an_array: &'static str) -> Result<Ve
         return Err(BatchError::TooManyRecords(records.len()));
     }
     Ok(records)
+}
+
+/// Reads a JSON object. An array is none, though serde would take one for a struct, field by field.
+pub fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
+    text.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(text).ok()).flatten()
 }
 
 /// `Firefox 144.0 0.1.0`, of what can be read.
@@ -103,6 +108,7 @@ mod tests {
             "",
             "{}",
             "[]",
+            "[[],[]]",
             "null",
             "1",
             r#"{"page_visits":[]}"#,

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::BatchError;
+use super::{BatchError, object};
 use crate::policy;
 
 /// Ids to look for. Their revisions may come along and aren't needed: the answer gives the ones that are held.
@@ -35,9 +35,8 @@ enum Asked {
 /// # Errors
 /// The shape of the question, or the number of its ids.
 pub fn check_known(body: &[u8]) -> Result<KnownQuestion, BatchError> {
-    let lists: Lists = serde_json::from_slice(body).map_err(|_| {
-        BatchError::NotABatch("The body must have arrays pageVisits and tabAggregates of ids.")
-    })?;
+    let lists: Lists = object(body)
+        .ok_or(BatchError::NotABatch("The body must have arrays pageVisits and tabAggregates of ids."))?;
     if lists.page_visits.is_none() && lists.tab_aggregates.is_none() {
         return Err(BatchError::NotABatch("The body has neither pageVisits nor tabAggregates."));
     }
@@ -79,6 +78,7 @@ mod tests {
             "",
             "{}",
             "[]",
+            r#"[["1"],[]]"#,
             r#"{"pageVisits":[1]}"#,
             r#"{"pageVisits":["\u0000"]}"#,
             r#"{"pageVisits":["\ud800"]}"#,

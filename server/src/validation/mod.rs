@@ -15,8 +15,9 @@ use serde_json::{Map, Value, value::RawValue};
 
 use crate::{error::FailedRecord, policy};
 
+pub use envelope::object;
 pub use known::{KnownQuestion, check_known};
-pub use page_visit::PageVisit;
+pub use page_visit::{CATEGORIES, PageVisit};
 pub use tab_aggregate::TabAggregate;
 pub use timestamp::millis;
 pub use web_address::site;

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::policy;
 
-const CATEGORIES: &[&str] = &[
+/// What a visit may be filed under, as the published backend has it.
+pub const CATEGORIES: &[&str] = &[
     "work_coding",
     "work_code_review",
     "work_communication",

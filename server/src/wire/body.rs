@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{app::App, error::ApiError, policy};
+use crate::{app::App, error::ApiError, policy, validation::object};
 
 const KIB: usize = 1024;
 
@@ -106,9 +106,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         require_json(request.headers())?;
         let body = read(request.into_body(), policy::MAX_SMALL_BODY_BYTES).await?;
-        serde_json::from_slice(&body)
+        object(&body)
             .map(Self)
-            .map_err(|_| ApiError::BadRequest("The body must be a JSON object with the fields of this form."))
+            .ok_or(ApiError::BadRequest("The body must be a JSON object with the fields of this form."))
     }
 }
 

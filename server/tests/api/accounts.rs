@@ -84,5 +84,7 @@ async fn forms_that_break_a_rule_name_the_field(app: TestApp) {
         let answer = app.post("/auth/create-account", &form).await;
         assert_eq!((answer.status.as_u16(), &answer.body["field"]), (422, &json!(field)), "{form}");
     }
-    assert_eq!(app.post("/auth/login", &json!("text")).await.status, 400);
+    for no_form in [json!("text"), json!(["anna@example.com", "correct horse"])] {
+        assert_eq!(app.post("/auth/login", &no_form).await.status, 400, "{no_form}");
+    }
 }

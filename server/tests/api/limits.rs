@@ -23,9 +23,17 @@ on_every_database! {
 
 async fn bodies_that_are_no_batch_are_bad_requests(app: TestApp) {
     let user = app.user("a@example.com").await;
-    for body in
-        ["", "{}", "[]", "null", "{\"pageVisits\":{}}", "{\"page_visits\":[]}", "{\"pageVisits\":[{", "\u{0}"]
-    {
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "[[],[]]",
+        "null",
+        "{\"pageVisits\":{}}",
+        "{\"page_visits\":[]}",
+        "{\"pageVisits\":[{",
+        "\u{0}",
+    ] {
         let answer = user.sync_raw(body).await;
         assert_eq!((answer.status.as_u16(), &answer.body["success"]), (400, &json!(false)), "{body}");
         assert!(answer.body["message"].is_string());

@@ -94,6 +94,7 @@ async fn open(config: &Config) -> Result<(App, i64), Box<dyn std::error::Error>>
 pub(crate) fn run_batch(input: &[u8]) -> u64 {
     let (expected, sent, failed) = match check_batch(input) {
         Ok(batch) => {
+            assert!(input.trim_ascii_start().starts_with(b"{"), "a batch that is no object");
             assert!(
                 batch.page_visits.len() + batch.tab_aggregates.len() <= batch.sent,
                 "records out of nothing"
