@@ -27,7 +27,8 @@ const steps = [
   [{ name: "simulation", run: simulation }],
   [{ name: "chrome", run: (log) => inBrowser(log, "--chrome", "--chromedriver", programs.chromedriver()) }],
   [{ name: "firefox", run: (log) => inBrowser(log, "--firefox", "--geckodriver", programs.geckodriver()) }],
-  [{ name: "end-to-end", run: endToEnd }],
+  [{ name: "conformance", run: (log) => nodeTests(log, "conformance") }],
+  [{ name: "end-to-end", run: (log) => nodeTests(log, "e2e") }],
 ];
 
 async function clippy(log) {
@@ -67,14 +68,14 @@ async function inBrowser(log, browser, flag, driver) {
   await command(log, "wasm-pack", args, PATIENT);
 }
 
-async function endToEnd(log) {
+async function nodeTests(log, name) {
   await command(log, "cargo", ["build", "--quiet", "-p", "heyho-server"]);
   const target = process.env.CARGO_TARGET_DIR || path.join(root, "target");
   const HEYHO_SERVER = path.join(target, "debug", "heyho-server");
-  const folder = path.join("tests", "e2e");
+  const folder = path.join("tests", name);
   const files = readdirSync(path.join(root, folder)).filter((file) => file.endsWith(".test.mjs"));
   const paths = files.sort().map((file) => path.join(folder, file));
-  // One file after another: each has a browser and a backend, and the machine may have two cores.
+  // One file after another: each has a backend, most a browser too, and the machine may have two cores.
   await command(log, process.execPath, ["--test", "--test-concurrency=1", ...paths], { HEYHO_SERVER });
 }
 
