@@ -45,6 +45,7 @@ pub(super) fn from_outbox(failure: OutboxError) -> JsValue {
                 StoreError::QuotaExceeded => "quota_exceeded",
                 StoreError::Closed => "closed",
                 StoreError::Broken(_) => "broken",
+                StoreError::Newer => "newer_version",
                 StoreError::Failed(_) => "failed",
             };
             error("StorageError", code, &message, &[])

@@ -49,9 +49,10 @@ impl SyncCore {
     ) -> Result<SyncCore, JsValue> {
         let keep_alive = function(&options, "keepAlive")?;
         let arm_retry = function(&options, "armRetry")?;
+        let mirror = mirror(&options)?;
         let options: OpenOptions = options::read(options)?;
         let settings = options.settings(keep_alive.is_some())?;
-        let host = ExtensionHost::new(&options.database_name, arm_retry);
+        let host = ExtensionHost::new(&options.database_name, arm_retry, mirror);
         let outbox = Outbox::new(IndexedDb::new(options.database_name.clone()));
         let engine = Rc::new(Engine::new(outbox, Fetch, BrowserClock, host));
         engine.open(settings).await.map_err(from_engine)?;
@@ -285,6 +286,18 @@ fn function(options: &JsValue, name: &str) -> Result<Option<Function>, JsValue> 
         return Ok(None);
     }
     value.dyn_into().map(Some).map_err(|_| invalid(name, "must be a function"))
+}
+
+// The host's place for the mirror: `load` and `save`.
+fn mirror(options: &JsValue) -> Result<Option<[Function; 2]>, JsValue> {
+    let value = Reflect::get(options, &"mirror".into()).unwrap_or(JsValue::UNDEFINED);
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    match (function(&value, "load")?, function(&value, "save")?) {
+        (Some(load), Some(save)) => Ok(Some([load.bind0(&value), save.bind0(&value)])),
+        _ => Err(invalid("mirror", "must have the functions load and save")),
+    }
 }
 
 // The list's elements as JSON texts; broken UTF-16 stands as escapes in them, so that the door can see it.

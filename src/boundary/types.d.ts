@@ -38,6 +38,11 @@ export interface OpenOptions {
   keepAlive?: () => void;
   /** Called with the moment at which a one-shot alarm should wake the worker, or null when none is needed. */
   armRetry?: (atMs: number | null) => void;
+  /**
+   * A place outside of the database for a copy of its totals, by which a lost or damaged database is told what it had.
+   * Absent: a small database beside it, which may be lost together with it.
+   */
+  mirror?: { load(): Promise<string | null>; save(text: string): Promise<void> };
 }
 
 export interface SettingsPatch {
@@ -137,6 +142,27 @@ export interface SyncReport {
   remaining: Counts;
 }
 
+/** Rows are counted against the books about once a day. The numbers are rows, of the last count. */
+export interface Health {
+  /** The counts balance among themselves. */
+  booksBalance: boolean;
+  checkedAt: number | null;
+  /** Rows and books agreed. Where they didn't, the books have been corrected. */
+  balanced: boolean;
+  /** In the books and not in the database: counted as unrecoverable now. */
+  missing: number;
+  /** In the database and not in the books: counted now. */
+  uncounted: number;
+  /** Could not be read, and are counted as missing. */
+  unreadable: number;
+  /** Of nobody that the books knew, or aggregates of a discarded visit. */
+  orphans: number;
+  retryOverdue: boolean;
+  stuckLock: boolean;
+  /** The books were lost and begun anew; not mirrored: what there was before is counted nowhere. */
+  rebuilt: { at: number; mirrored: boolean; saved: number } | null;
+}
+
 /** `captured = acknowledged + pending + parked + quarantined + archived + discarded + unrecoverable`, per kind. */
 export interface Status {
   state: "idle" | "syncing" | "waiting" | "signedOut" | "paused" | "error";
@@ -163,5 +189,5 @@ export interface Status {
     batchesLeft: number;
   } | null;
   lastReport: SyncReport | null;
-  health: { booksBalance: boolean };
+  health: Health;
 }

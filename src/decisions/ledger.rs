@@ -3,6 +3,8 @@
 //! `captured = acknowledged + pending + quarantined + archived + discarded + unrecoverable` holds in every epoch after
 //! every change, because a change moves a count from one place to another or adds to both sides.
 
+mod recount;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -96,6 +98,9 @@ pub struct Epoch {
     pub counts: PerKind<Counts>,
     /// No row of the epoch stands below this key in the outbox: where reads start (rule 13).
     pub lowest: PerKind<RowKey>,
+    /// How often records were moved: a count of the rows that saw this number change has to begin anew.
+    #[serde(default)]
+    pub moves: u64,
 }
 
 /// The books of one database, kept in the same transactions as its rows.
@@ -148,6 +153,7 @@ impl Books {
             owner,
             counts: PerKind::default(),
             lowest: PerKind { page_visits: first, tab_aggregates: first },
+            moves: 0,
         });
     }
 
@@ -254,10 +260,12 @@ impl Books {
         to: Place,
         records: u64,
     ) -> Result<(), BooksError> {
-        let counts = self.epoch_mut(epoch)?.counts.of_mut(kind);
+        let epoch = self.epoch_mut(epoch)?;
+        let counts = epoch.counts.of_mut(kind);
         let left = counts.at(from).checked_sub(records).ok_or(BooksError::Overdrawn)?;
         *counts.at(from) = left;
         *counts.at(to) += records;
+        epoch.moves += 1;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 pub mod abilities;
 pub mod backoff;
 pub mod batch;
+pub mod health;
 pub mod ledger;
 pub mod limits;
 pub mod preflight;

@@ -1,7 +1,7 @@
 //! When to sync, and when to be woken for it (rules 7 and 9, step 2 of the sync loop).
 
 use super::backoff::{AskedBy, Retry};
-use crate::words::policy::{EARLIEST_RETRY_ALARM, STUCK_AFTER};
+use crate::words::policy::{EARLIEST_RETRY_ALARM, OVERDUE_AFTER, STUCK_AFTER};
 use crate::words::time::{Millis, UnixMillis};
 
 /// What is known when something triggers a sync.
@@ -101,6 +101,11 @@ pub fn is_stuck(alive_at: Option<UnixMillis>, now: UnixMillis) -> bool {
         let silence = now.since(alive_at);
         silence > STUCK_AFTER || silence < Millis(-STUCK_AFTER.0)
     })
+}
+
+/// Whether a wait ended so long ago that nothing can have woken the worker since.
+pub fn is_overdue(retry: &Retry, now: UnixMillis) -> bool {
+    now.since(retry.not_before) > OVERDUE_AFTER
 }
 
 /// When the one-shot alarm is due: after the wait, and not before a browser would fire it.

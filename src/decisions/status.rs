@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use super::health::{Findings, Rebuilt};
 use super::ledger::{Books, Totals};
 use super::report::Report;
+use super::schedule;
 use super::sync_state::{Progress, SyncState};
 use crate::words::kind::PerKind;
 use crate::words::time::UnixMillis;
@@ -82,12 +84,25 @@ pub struct ShownProgress {
     pub batches_left: u64,
 }
 
-/// Whether the books are in order.
+/// Whether everything is in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Rule 12 holds in every epoch.
     pub books_balance: bool,
+    /// When the rows were last counted against the books; none before the first time.
+    pub checked_at: Option<UnixMillis>,
+    /// Whether they agreed then.
+    pub balanced: bool,
+    /// How they did not.
+    #[serde(flatten)]
+    pub found: Findings,
+    /// A retry was due long ago.
+    pub retry_overdue: bool,
+    /// A sync began, gets nowhere, and has not given the lock back.
+    pub stuck_lock: bool,
+    /// When a damaged database was rebuilt.
+    pub rebuilt: Option<Rebuilt>,
 }
 
 /// What the running core knows beside the database.
@@ -143,7 +158,18 @@ pub fn status(books: &Books, state: &SyncState, present: &Present) -> Status {
             .filter(|_| present.syncing)
             .map(|progress| shown(progress, pending, present)),
         last_report: state.last_report.clone(),
-        health: Health { books_balance: books.balance() },
+        health: Health {
+            books_balance: books.balance(),
+            checked_at: state.health.checked_at,
+            balanced: state.health.found.balanced(),
+            found: state.health.found,
+            retry_overdue: waits
+                && state.retry.is_some_and(|retry| schedule::is_overdue(&retry, present.now)),
+            stuck_lock: state.progress.is_some()
+                && !present.syncing
+                && schedule::is_stuck(state.alive_at, present.now),
+            rebuilt: state.health.rebuilt,
+        },
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::abilities::Learnt;
 use super::backoff::Retry;
+use super::health::Health;
 use super::limits::Adaptive;
 use super::report::Report;
 use super::suspects::Unexplained;
@@ -43,6 +44,8 @@ pub struct SyncState {
     pub last_report: Option<Report>,
     /// How far the running drain is; left behind by a worker that died.
     pub progress: Option<Progress>,
+    /// What is known of the database's health.
+    pub health: Health,
 }
 
 /// What is known of a server.

@@ -6,6 +6,7 @@ mod deliver;
 mod dissect;
 mod find;
 mod head;
+mod health;
 mod login;
 mod preflight;
 mod record;
@@ -88,7 +89,7 @@ where
     /// # Errors
     /// [`OutboxError`] where the database can't be read.
     pub async fn status(&self) -> Result<Status, OutboxError> {
-        let Overview { books, state } = self.outbox.overview().await?;
+        let Overview { books, state, .. } = self.outbox.overview().await?;
         let settings = self.settings.borrow();
         let present = Present {
             consent: settings.consent,

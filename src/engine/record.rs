@@ -172,9 +172,10 @@ impl<C: Clock> IdSource for FreshIds<'_, C> {
     }
 }
 
-fn unreadable_is_none<D>(error: OutboxError) -> Result<Option<D>, OutboxError> {
+/// A document that may be forgotten.
+pub(super) fn unreadable_is_none<D>(error: OutboxError) -> Result<Option<D>, OutboxError> {
     match error {
-        OutboxError::Unreadable(Document::Tracker) => Ok(None),
+        OutboxError::Unreadable(_) => Ok(None),
         other => Err(other),
     }
 }

@@ -1,5 +1,6 @@
 //! What the extension has set, and what a change of it means.
 
+use super::record::unreadable_is_none;
 use super::{Engine, EngineError};
 use crate::decisions::tracker::Ending;
 use crate::outbox::Remembered;
@@ -65,16 +66,19 @@ where
     /// # Errors
     /// [`EngineError`] where the database can't be used.
     pub async fn open(&self, mut settings: Settings) -> Result<(), EngineError> {
+        let books = self.sound_books().await?;
+        // A login that can't be read any more is none.
         let remembered = match settings.remembers_session {
-            true => self.outbox.document::<Session>(Document::Session).await?,
+            true => self.outbox.document::<Session>(Document::Session).await.or_else(unreadable_is_none)?,
             false => None,
         };
         let new_login = settings.session.is_some() && settings.session != remembered;
         settings.session = settings.session.or(remembered);
         let owner = settings.owner();
-        let owner_changes = self.outbox.overview().await?.books.owner() != owner.as_ref();
+        let owner_changes = books.owner() != owner.as_ref();
         if owner_changes || (settings.remembers_session && new_login) {
-            self.outbox.hand_to(owner.as_ref(), settings.remembered()).await?;
+            let books = self.outbox.hand_to(owner.as_ref(), settings.remembered()).await?;
+            self.mirror(&books).await;
         }
         *self.settings.borrow_mut() = settings;
         Ok(())
@@ -106,7 +110,8 @@ where
             self.end_open_visits(Ending::Pause).await?;
         }
         if owner_changes || before.session != after.session {
-            self.outbox.hand_to(owner.as_ref(), after.remembered()).await?;
+            let books = self.outbox.hand_to(owner.as_ref(), after.remembered()).await?;
+            self.mirror(&books).await;
         }
         *self.settings.borrow_mut() = after;
         self.host.changed();

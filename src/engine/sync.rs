@@ -42,7 +42,7 @@ where
     /// [`OutboxError`] where the database fails; what was settled before stays settled.
     pub async fn sync(&self, options: RunOptions) -> Result<Report, OutboxError> {
         let started_at = self.clock.now();
-        let Overview { books, mut state } = self.outbox.overview().await?;
+        let Overview { books, mut state, .. } = self.healed_overview().await?;
         state.retry = backoff::longer(state.retry, self.heeds.get());
         let settings = self.settings();
         let owner = settings.owner();
@@ -119,6 +119,9 @@ where
             .await?;
         let mut slice = slice::Slice::new(self, token, overview, report, options, doubt);
         let end = slice.run().await;
+        if !matches!(end, Err(Halt::Outbox(_))) && slice.has_time_for(Millis(0)) {
+            self.count_some_rows(token, matches!(end, Ok(End::Drained))).await;
+        }
         let report = slice.into_report();
         match end {
             Ok(end) | Err(Halt::End(end)) => self.finish(token, report, end).await,
@@ -130,7 +133,7 @@ where
     // The run's last transaction: its account, and what stands in the way. Arms the alarm for what is left.
     async fn finish(&self, token: u64, mut report: Report, end: End) -> Result<Report, OutboxError> {
         let now = self.clock.now();
-        let Overview { books, mut state } = self.outbox.overview().await?;
+        let Overview { books, mut state, .. } = self.outbox.overview().await?;
         report.remaining = self.settings().owner().map(|owner| books.pending_of(&owner)).unwrap_or_default();
         report.duration_ms = now.since(report.started_at).max(Millis(0));
         report = match end {
@@ -149,6 +152,7 @@ where
             Err(OutboxError::Fenced) | Ok(_) => {}
             Err(error) => return Err(error),
         }
+        self.mirror(&books).await;
         let left = report.remaining.total() > 0;
         self.host.arm_retry(left.then(|| schedule::retry_alarm(state.retry.as_ref(), now)));
         Ok(report)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::count::UNRECOVERABLE;
 use super::settle::tombstone;
 use super::{Outbox, OutboxError, parse, write};
 use crate::decisions::ledger::{Books, Place};
@@ -142,10 +143,12 @@ impl<S: Store> Outbox<S> {
             .map(|(id, table)| Query::Revisions { table: *table, id: (*id).clone() })
             .collect();
         let answers = self.store.read(&queries).await?.into_iter().map(Answer::rows);
-        let is_visit = |rows: &Vec<Row<S::Body>>| rows.iter().any(|row| row.head.kind == Kind::PageVisit);
-        let found = questions.into_iter().zip(answers).filter(|(_, rows)| is_visit(rows));
         let mut whereabouts = HashMap::new();
-        for ((id, table), _) in found {
+        for ((id, table), rows) in questions.into_iter().zip(answers) {
+            let Some(visit) = rows.iter().find(|row| row.head.kind == Kind::PageVisit) else { continue };
+            // A lost visit withholds its aggregates as a refused one does: they are kept.
+            let lost = visit.note.as_deref().is_some_and(|note| note.contains(UNRECOVERABLE));
+            let table = if lost && table == Table::Discarded { Table::Quarantine } else { table };
             whereabouts.entry(id.clone()).or_insert(table);
         }
         Ok(whereabouts)

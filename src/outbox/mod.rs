@@ -4,6 +4,7 @@
 
 mod append;
 mod aside;
+mod count;
 mod settle;
 
 use std::cell::Cell;
@@ -79,6 +80,8 @@ pub struct Overview {
     pub books: Books,
     /// The syncer's memory.
     pub state: SyncState,
+    /// Whether nothing was ever written here.
+    pub is_new: bool,
 }
 
 const OVERVIEW: [Query; 2] = [Query::Document(Document::Books), Query::Document(Document::SyncState)];
@@ -97,7 +100,9 @@ fn write<B>(document: Document, value: &impl Serialize) -> Result<Change<B>, Out
 
 fn overview<B>(answers: &mut impl Iterator<Item = Answer<B>>) -> Result<Overview, OutboxError> {
     let mut next = || answers.next().and_then(Answer::document);
-    Ok(Overview { books: parse(Document::Books, next())?, state: parse(Document::SyncState, next())? })
+    let (books, state) = (next(), next());
+    let is_new = books.is_none();
+    Ok(Overview { books: parse(Document::Books, books)?, state: parse(Document::SyncState, state)?, is_new })
 }
 
 impl<S: Store> Outbox<S> {
@@ -131,11 +136,11 @@ impl<S: Store> Outbox<S> {
 
     /// Makes `owner` the one whose records are captured from now on (rule 10), and writes what is to be remembered of
     /// the login. A new login answers for itself: what stood in the way of the old one is forgotten, but not a wait that
-    /// the same server asked for.
-    pub async fn hand_to(&self, owner: Option<&Owner>, login: Remembered<'_>) -> Result<(), OutboxError> {
+    /// the same server asked for. Returns the books then.
+    pub async fn hand_to(&self, owner: Option<&Owner>, login: Remembered<'_>) -> Result<Books, OutboxError> {
         self.store
             .update(&OVERVIEW, |answers| {
-                let Overview { mut books, mut state } = overview(&mut answers.into_iter())?;
+                let Overview { mut books, mut state, .. } = overview(&mut answers.into_iter())?;
                 books.hand_to(owner);
                 state.problem = None;
                 if let Some(owner) = owner.filter(|owner| owner.origin != state.server.origin) {
@@ -148,7 +153,7 @@ impl<S: Store> Outbox<S> {
                     Remembered::Forget => changes.push(Change::Erase(Document::Session)),
                     Remembered::Untouched => {}
                 }
-                Ok((changes, ()))
+                Ok((changes, books))
             })
             .await
     }

@@ -76,7 +76,7 @@ fn apply<B: From<String>>(
     note: Note<'_>,
 ) -> Result<(Vec<Change<B>>, SyncState), OutboxError> {
     let mut answers = answers.into_iter();
-    let Overview { mut books, mut state } = overview(&mut answers)?;
+    let Overview { mut books, mut state, .. } = overview(&mut answers)?;
     if state.token != settlement.token {
         return Err(OutboxError::Fenced);
     }
@@ -126,13 +126,7 @@ fn apply<B: From<String>>(
         }
     }
     for ((epoch, kind, table), keys) in acknowledged {
-        let from = match table {
-            Table::Outbox(_) => Place::Pending,
-            Table::Quarantine => Place::Quarantined,
-            Table::Archive => Place::Archived,
-            Table::Discarded => Place::Discarded,
-        };
-        books.transfer(epoch, kind, from, Place::Acknowledged, keys.len() as u64)?;
+        books.transfer(epoch, kind, place_of(table), Place::Acknowledged, keys.len() as u64)?;
     }
     for kind in Kind::ALL {
         for key in lowest.of(kind) {
@@ -143,6 +137,16 @@ fn apply<B: From<String>>(
     changes.push(write(Document::Books, &books)?);
     changes.push(write(Document::SyncState, &state)?);
     Ok((changes, state))
+}
+
+/// Where the records of a table count.
+pub(super) const fn place_of(table: Table) -> Place {
+    match table {
+        Table::Outbox(_) => Place::Pending,
+        Table::Quarantine => Place::Quarantined,
+        Table::Archive => Place::Archived,
+        Table::Discarded => Place::Discarded,
+    }
 }
 
 /// What stays of a row that was given up: its id and the reason, nothing of its content.

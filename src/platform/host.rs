@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
+use super::mirror::Mirror;
 use crate::ports::host::Host;
 use crate::words::time::UnixMillis;
 
@@ -27,6 +28,7 @@ extern "C" {
 pub struct ExtensionHost {
     lock_name: String,
     arm_retry: Option<Function>,
+    mirror: Mirror,
     on_change: RefCell<Option<Rc<dyn Fn()>>>,
 }
 
@@ -37,9 +39,15 @@ impl std::fmt::Debug for ExtensionHost {
 }
 
 impl ExtensionHost {
-    /// A host whose syncers of one database exclude each other.
-    pub fn new(database: &str, arm_retry: Option<Function>) -> Self {
-        Self { lock_name: format!("{database}:sync"), arm_retry, on_change: RefCell::new(None) }
+    /// A host whose syncers of one database exclude each other. `mirror` are its `load` and `save`, if it has a place
+    /// of its own for the mirror.
+    pub fn new(database: &str, arm_retry: Option<Function>, mirror: Option<[Function; 2]>) -> Self {
+        Self {
+            lock_name: format!("{database}:sync"),
+            arm_retry,
+            mirror: mirror.map_or_else(|| Mirror::Beside(database.to_owned()), Mirror::Host),
+            on_change: RefCell::new(None),
+        }
     }
 
     /// What is called when something that `status` shows has changed.
@@ -101,6 +109,15 @@ impl Host for ExtensionHost {
             let at = at.map_or(JsValue::NULL, |at| JsValue::from_f64(at.0 as f64));
             let _ = arm.call1(&JsValue::NULL, &at);
         }
+    }
+
+    async fn save_mirror(&self, text: String) {
+        // Books that are not mirrored are no worse off than before.
+        let _ = self.mirror.save(&text).await;
+    }
+
+    async fn load_mirror(&self, database_is_new: bool) -> Option<String> {
+        self.mirror.load(database_is_new).await
     }
 
     fn changed(&self) {

@@ -257,7 +257,7 @@ fn failure(error: rexie::Error) -> StoreError {
     match name.as_str() {
         "QuotaExceededError" => StoreError::QuotaExceeded,
         "InvalidStateError" => StoreError::Closed,
-        "VersionError" => StoreError::Broken(name),
+        "VersionError" => StoreError::Newer,
         _ => StoreError::Failed(name),
     }
 }

@@ -4,5 +4,6 @@ pub mod clock;
 pub mod fetch;
 pub mod host;
 pub mod indexed_db;
+mod mirror;
 mod row;
 mod schema;

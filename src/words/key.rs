@@ -28,6 +28,11 @@ impl RowKey {
         (self.0 >> COUNT_BITS) as u32
     }
 
+    /// The number within all records of the database.
+    pub const fn count(self) -> u64 {
+        self.0 & ((1 << COUNT_BITS) - 1)
+    }
+
     /// The next place.
     pub const fn next(self) -> Self {
         Self(self.0 + 1)

@@ -27,6 +27,13 @@ pub struct Session {
     pub expires_at: Option<f64>,
 }
 
+impl Owner {
+    /// Whoever it was whose name is lost with a damaged database: no account that can sign in.
+    pub const fn unknown() -> Self {
+        Self { origin: String::new(), account: String::new() }
+    }
+}
+
 // Accounts and tokens stay out of every log (rule 11).
 impl std::fmt::Debug for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -84,6 +84,12 @@ pub const MOMENT: Millis = Millis::from_secs(2);
 pub const STUCK_AFTER: Millis = Millis::from_secs(180);
 /// Most bytes of an answer that are read; a confirmation is a few hundred, preflight about 20,000 ids 1.3 MB.
 pub const MAX_ANSWER_BYTES: usize = 4 << 20;
+/// Rows that one wake counts against the books: some ten milliseconds of work.
+pub const COUNTED_ROWS: usize = 500;
+/// How long after a full count of the rows the next one begins.
+pub const COUNT_EVERY: Millis = Millis::from_days(1);
+/// A retry that is late by so much has been forgotten: the periodic alarm alone comes more often.
+pub const OVERDUE_AFTER: Millis = Millis::from_secs(3600);
 
 impl Default for Policy {
     fn default() -> Self {

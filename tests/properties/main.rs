@@ -8,6 +8,7 @@
 mod backoff;
 mod batches;
 mod dates;
+mod health;
 mod ledger;
 mod oracle;
 mod verdicts;

@@ -96,7 +96,8 @@ impl<B> std::fmt::Debug for Row<B> {
 pub enum Query {
     /// A document; answered by [`Answer::Document`].
     Document(Document),
-    /// The first `limit` rows of a range; answered by [`Answer::Rows`].
+    /// The first `limit` rows of a range that can be read; answered by [`Answer::Rows`]. Fewer mean that there are no
+    /// more.
     Rows {
         /// The table.
         table: Table,
@@ -203,9 +204,12 @@ pub enum StoreError {
     /// The connection was closed by somebody else; the next transaction opens a new one.
     #[error("the connection to the database was closed")]
     Closed,
-    /// The database can't be opened or read: damaged, or of a newer version.
-    #[error("the database can't be used: {0}")]
+    /// The database can't be opened or read: it is damaged. Carries the error's name alone.
+    #[error("the database is damaged: {0}")]
     Broken(String),
+    /// The database was written by a newer release; it is left as it is.
+    #[error("the database is of a newer release")]
+    Newer,
     /// The transaction was aborted or failed; nothing was written. Carries the error's name alone.
     #[error("a storage transaction failed: {0}")]
     Failed(String),
@@ -232,6 +236,12 @@ pub trait Store {
 
     /// Reads, asks `decide` once, and changes, within one transaction.
     fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, Self::Body>) -> Pending<'a, ()>;
+
+    /// Sets a database aside that can't be used ([`StoreError::Broken`]), and puts a new one in its place with all that
+    /// can be read. A rebuilding that was interrupted goes on with the next call, or with the next transaction.
+    fn rebuild(&self) -> Pending<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// [`Store::transact`] with a result. An error of `decide` changes nothing and is handed on.
     fn update<T, E: From<StoreError>>(

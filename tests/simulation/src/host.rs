@@ -16,6 +16,8 @@ pub struct Browser {
     pub alarm: Cell<Option<UnixMillis>>,
     /// Every arming, for a referee.
     pub armed: RefCell<Vec<Option<UnixMillis>>>,
+    /// The mirror of the books.
+    pub mirror: RefCell<Option<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +58,16 @@ impl Host for SimulatedHost {
     fn arm_retry(&self, at: Option<UnixMillis>) {
         self.browser.alarm.set(at);
         self.browser.armed.borrow_mut().push(at);
+    }
+
+    async fn save_mirror(&self, text: String) {
+        self.world.pass(0).await;
+        *self.browser.mirror.borrow_mut() = Some(text);
+    }
+
+    async fn load_mirror(&self, _database_is_new: bool) -> Option<String> {
+        self.world.pass(0).await;
+        self.browser.mirror.borrow().clone()
     }
 
     fn changed(&self) {}

@@ -94,6 +94,8 @@ fn balance(scene: &Scene, model: &Model, status: &Status) {
         scene.disk.memory.rows(Table::Discarded).iter().filter(|row| counted(&row.note)).count() as u64;
     assert_eq!(sum(&status.discarded), discarded, "discarded against the rows");
     assert!(status.health.books_balance, "the books don't balance: {status:?}");
+    assert!(status.health.balanced, "rows and books have come apart: {status:?}");
+    assert!(status.health.rebuilt.is_none(), "a whole database was rebuilt: {status:?}");
     let keys: BTreeSet<_> =
         Table::ALL.into_iter().flat_map(|table| scene.disk.memory.rows(table)).map(|row| row.key).collect();
     let all: usize = Table::ALL.into_iter().map(|table| scene.disk.memory.rows(table).len()).sum();

@@ -1,11 +1,12 @@
 //! The in-memory store with a disk's ways: it takes time, and it fails when it is told to.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use heyho_sync::ports::store::memory::MemoryStore;
-use heyho_sync::ports::store::{Answer, Decide, Pending, Query, Store, StoreError};
+use heyho_sync::ports::store::{Answer, Decide, Pending, Query, Row, Store, StoreError, Table};
+use heyho_sync::words::key::{KeyRange, RowKey};
 
 use crate::world::World;
 
@@ -29,6 +30,10 @@ pub struct Disk {
     pub read_faults: RefCell<VecDeque<Option<StoreError>>>,
     /// Faults that fired.
     pub fired: RefCell<Vec<&'static str>>,
+    /// Rows whose keys are there, and nothing else that can be read.
+    pub unreadable: RefCell<BTreeSet<(Table, RowKey)>>,
+    /// Nothing works before the next rebuilding.
+    pub broken: Cell<bool>,
 }
 
 impl Disk {
@@ -38,7 +43,33 @@ impl Disk {
             faults: RefCell::default(),
             read_faults: RefCell::default(),
             fired: RefCell::default(),
+            unreadable: RefCell::default(),
+            broken: Cell::new(false),
         })
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.broken.get() { Err(StoreError::Broken("UnknownError".into())) } else { Ok(()) }
+    }
+
+    // Without the rows that can't be read, as many as were asked for.
+    fn readable(&self, queries: &[Query], answers: Vec<Answer<String>>) -> Vec<Answer<String>> {
+        let unreadable = self.unreadable.borrow();
+        let all = |table| self.memory.rows(table).into_iter();
+        let within = |table, range: &KeyRange, row: &Row<String>| {
+            range.contains(row.key) && !unreadable.contains(&(table, row.key))
+        };
+        let replaced = queries.iter().zip(answers).map(|(query, answer)| match (query, answer) {
+            (Query::Rows { table, range, limit }, _) if !unreadable.is_empty() => {
+                Answer::Rows(all(*table).filter(|row| within(*table, range, row)).take(*limit).collect())
+            }
+            (Query::Revisions { table, .. } | Query::Last { table, .. }, Answer::Rows(rows)) => {
+                let everywhere = KeyRange::everything();
+                Answer::Rows(rows.into_iter().filter(|row| within(*table, &everywhere, row)).collect())
+            }
+            (_, answer) => answer,
+        });
+        replaced.collect()
     }
 }
 
@@ -59,9 +90,10 @@ impl Store for DiskStore {
                 self.disk.fired.borrow_mut().push("read fails");
                 return Err(error);
             }
+            self.disk.check()?;
             let found = self.disk.memory.read(queries).await;
             self.world.pass(0).await;
-            found
+            found.map(|answers| self.disk.readable(queries, answers))
         })
     }
 
@@ -78,7 +110,10 @@ impl Store for DiskStore {
                 });
                 return Err(error);
             }
-            let result = self.disk.memory.transact(queries, decide).await;
+            self.disk.check()?;
+            let found = self.disk.memory.read(queries).await?;
+            let mut decided = decide(self.disk.readable(queries, found));
+            let result = self.disk.memory.transact(&[], &mut |_| decided.take()).await;
             self.world.pass(0).await;
             match fault {
                 StorageFault::FailsAfterCommit(error) if result.is_ok() => {
@@ -87,6 +122,14 @@ impl Store for DiskStore {
                 }
                 _ => result,
             }
+        })
+    }
+
+    fn rebuild(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.world.pass(1).await;
+            self.disk.broken.set(false);
+            Ok(())
         })
     }
 }

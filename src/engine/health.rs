@@ -1,0 +1,89 @@
+//! A damaged database is put right; a whole one is counted now and then.
+
+use super::Engine;
+use crate::decisions::ledger::Books;
+use crate::outbox::{OutboxError, Overview};
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::{Document, Store, StoreError};
+use crate::ports::transport::Transport;
+use crate::words::policy::COUNTED_ROWS;
+
+impl<S, T, C, H> Engine<S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    /// The books of a database that is whole. One that is damaged, or was lost, is put right first.
+    pub(super) async fn sound_books(&self) -> Result<Books, OutboxError> {
+        let Overview { books, state, is_new } = self.healed_overview().await?;
+        let unfinished = state.health.rebuilds();
+        if unfinished || (is_new && self.is_lost().await?) {
+            return self.heal().await.map(|overview| overview.books);
+        }
+        Ok(books)
+    }
+
+    /// Books and memory; where they can't be read, the database is put right first.
+    pub(super) async fn healed_overview(&self) -> Result<Overview, OutboxError> {
+        match self.outbox.overview().await {
+            Err(OutboxError::Store(StoreError::Broken(_))) => {
+                self.outbox.store().rebuild().await?;
+                self.heal().await
+            }
+            Err(OutboxError::Unreadable(Document::Books | Document::SyncState)) => self.heal().await,
+            read => read,
+        }
+    }
+
+    // A database that is new has lost what the mirror tells of, or what rows without books do.
+    async fn is_lost(&self) -> Result<bool, OutboxError> {
+        let captured = |books: Books| {
+            books.totals().page_visits.counts.captured > 0
+                || books.totals().tab_aggregates.counts.captured > 0
+        };
+        Ok(self.outbox.holds_anything().await? || self.mirrored(true).await.is_some_and(captured))
+    }
+
+    // Every step is a transaction that leaves the next one to whoever comes after this worker's death.
+    async fn heal(&self) -> Result<Overview, OutboxError> {
+        let is_new = self.outbox.overview().await.is_ok_and(|overview| overview.is_new);
+        let known = self.mirrored(is_new && !self.outbox.holds_anything().await?).await;
+        let token = self.outbox.mend(known, self.clock.now()).await?;
+        while self.outbox.count_rows(token, self.clock.now()).await?.is_some() {}
+        let overview = self.outbox.overview().await?;
+        self.mirror(&overview.books).await;
+        self.host.changed();
+        Ok(overview)
+    }
+
+    /// Counts some rows against the books, where it is time to; a failure is left to the next time. `drained` says that
+    /// nothing was left to be read.
+    pub(super) async fn count_some_rows(&self, token: u64, drained: bool) {
+        let now = self.clock.now();
+        let Ok(Overview { books, state, .. }) = self.outbox.overview().await else { return };
+        let owner = self.settings().owner();
+        // What counts as waiting all the same is gone, or can't be read.
+        let doubtful = drained
+            && owner.is_some_and(|owner| books.pending_of(&owner).total() > 0)
+            && state.unexplained.suspects.is_empty();
+        let mut left = if doubtful || state.health.is_due(now) { COUNTED_ROWS } else { 0 };
+        while left > 0 {
+            let Ok(Some(rows)) = self.outbox.count_rows(token, now).await else { return };
+            left = left.saturating_sub(rows.max(1));
+        }
+    }
+
+    /// Writes the books down outside of the database.
+    pub(super) async fn mirror(&self, books: &Books) {
+        if let Ok(text) = serde_json::to_string(books) {
+            self.host.save_mirror(text).await;
+        }
+    }
+
+    async fn mirrored(&self, database_is_new: bool) -> Option<Books> {
+        serde_json::from_str(&self.host.load_mirror(database_is_new).await?).ok()
+    }
+}

@@ -1,0 +1,184 @@
+//! Rows counted against the books, and documents made readable again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::settle::place_of;
+use super::{OVERVIEW, Outbox, OutboxError, Overview, overview, parse, write};
+use crate::decisions::health::{Count, Page, Shelf};
+use crate::decisions::ledger::Books;
+use crate::decisions::sync_state::SyncState;
+use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
+use crate::words::key::{KeyRange, RowKey};
+use crate::words::kind::Kind;
+use crate::words::policy::COUNTED_ROWS;
+use crate::words::record::Head;
+use crate::words::time::UnixMillis;
+
+/// The reason in the memory of a visit that was lost.
+pub(super) const UNRECOVERABLE: &str = "unrecoverable";
+
+impl<S: Store> Outbox<S> {
+    /// Whether any record is on this machine, whatever the books say.
+    pub async fn holds_anything(&self) -> Result<bool, OutboxError> {
+        let range = KeyRange::everything();
+        let queries = Table::ALL.map(|table| Query::Keys { table, range, limit: 1 });
+        Ok(self.store.read(&queries).await?.into_iter().any(|answer| !answer.keys().is_empty()))
+    }
+
+    /// Makes the documents readable again: the books are begun anew with what is `known` of them, where they can't be
+    /// read or don't exist; so is the syncer's memory, with a token that no holder of the lock can have. A full count of
+    /// the rows begins. Returns the token.
+    pub async fn mend(&self, known: Option<Books>, now: UnixMillis) -> Result<u64, OutboxError> {
+        self.store
+            .update(&OVERVIEW, |answers| {
+                let mut texts = answers.into_iter().map(Answer::document);
+                let (books, state) = (texts.next().flatten(), texts.next().flatten());
+                let mut state: SyncState = parse(Document::SyncState, state).unwrap_or_default();
+                state.token = state.token.max(now.0.unsigned_abs()) + 1;
+                let readable = books.is_some_and(|text| serde_json::from_str::<Books>(&text).is_ok());
+                let mut changes = Vec::new();
+                if !readable {
+                    state.health.count = Some(Count::of_rebuilt(known.is_some(), now));
+                    changes.push(write(Document::Books, &Books::anew(known))?);
+                } else if !state.health.rebuilds() {
+                    state.health.count = Some(Count::begin());
+                }
+                changes.push(write(Document::SyncState, &state)?);
+                Ok((changes, state.token))
+            })
+            .await
+    }
+
+    /// Counts the next rows against the books, at most [`COUNTED_ROWS`] of them, and corrects the books of every epoch
+    /// that is through; rows that can't be read are deleted. Returns how many rows there were, or none at the end of the
+    /// count.
+    pub async fn count_rows(&self, token: u64, now: UnixMillis) -> Result<Option<usize>, OutboxError> {
+        let Overview { books, state, .. } = self.overview().await?;
+        let count = state.health.count.unwrap_or_else(Count::begin);
+        let Some(table) = Table::ALL.get(count.table).copied() else { return Ok(None) };
+        let range = KeyRange { from: count.from, ..KeyRange::everything() };
+        let limit = COUNTED_ROWS;
+        let references = match table {
+            Table::Outbox(_) if books.anything_withheld() => {
+                self.references(table, range, count.found_losses().then_some(&books)).await?
+            }
+            _ => References::default(),
+        };
+        let queries = [
+            Query::Document(Document::Books),
+            Query::Document(Document::SyncState),
+            Query::Keys { table, range, limit },
+            Query::Rows { table, range, limit },
+        ];
+        self.store
+            .update(&queries, |answers| {
+                let mut answers = answers.into_iter();
+                let Overview { mut books, mut state, .. } = overview(&mut answers)?;
+                if state.token != token {
+                    return Err(OutboxError::Fenced);
+                }
+                let keys = answers.next().map(Answer::keys).unwrap_or_default();
+                let rows = answers.next().map(Answer::rows).unwrap_or_default();
+                let shelf = shelf_of(table);
+                let (page, mut changes) = page_of(table, shelf, keys, &rows, references.orphans);
+                let mut count = state.health.count.take().unwrap_or_else(Count::begin);
+                count.take(shelf, &page, &mut books);
+                let read = page.keys.len();
+                let goes_on = count.table < Table::ALL.len();
+                for id in references.lost {
+                    changes.push(Change::Insert(Table::Discarded, memory_of(id, &mut books, now)?));
+                }
+                if !goes_on {
+                    count.close(&books);
+                }
+                state.health.count = Some(count);
+                if !goes_on {
+                    state.health.ended(now);
+                }
+                changes.push(write(Document::Books, &books)?);
+                changes.push(write(Document::SyncState, &state)?);
+                Ok((changes, goes_on.then_some(read)))
+            })
+            .await
+    }
+
+    // What the next rows of an outbox refer to, where that is not on the server; with the books also what is lost.
+    async fn references(
+        &self,
+        table: Table,
+        range: KeyRange,
+        books: Option<&Books>,
+    ) -> Result<References, OutboxError> {
+        let rows = self.page(table, range, COUNTED_ROWS).await?;
+        let ids: Vec<String> = rows.iter().filter_map(|row| row.head.refers_to.clone()).collect();
+        let found = self.whereabouts(&ids).await?;
+        let mut references = References::default();
+        for row in &rows {
+            let Some(id) = &row.head.refers_to else { continue };
+            let stood_here = row.follows.is_some_and(|place| {
+                let epoch = books.and_then(|books| books.epoch(place.epoch()));
+                epoch.is_some_and(|epoch| place >= epoch.lowest.page_visits)
+            });
+            match found.get(id) {
+                Some(Table::Discarded) if row.head.kind == Kind::TabAggregate => references.orphans += 1,
+                None if stood_here => {
+                    references.lost.insert(id.clone());
+                }
+                _ => {}
+            }
+        }
+        Ok(references)
+    }
+}
+
+#[derive(Default)]
+struct References {
+    /// Aggregates of discarded visits: they leave with the next batch, unless nobody sends it.
+    orphans: u64,
+    /// Page visits that were never settled and are gone.
+    lost: BTreeSet<String>,
+}
+
+// The mere id of a page visit that was lost: what refers to it is not to wait for it, nor to name it (rule 6).
+fn memory_of<B: From<String>>(id: String, books: &mut Books, now: UnixMillis) -> Result<Row<B>, OutboxError> {
+    let head = Head { kind: Kind::PageVisit, id, revision: 1, refers_to: None, bytes: 0, sites: Vec::new() };
+    let note = Some(format!(r#"{{"reason":"{UNRECOVERABLE}","counted":false}}"#));
+    let key = books.place_of_memory()?;
+    Ok(Row { key, head, follows: None, captured_at: now, body: String::new().into(), note })
+}
+
+const fn shelf_of(table: Table) -> Shelf {
+    let kind = match table {
+        Table::Outbox(kind) => Some(kind),
+        _ => None,
+    };
+    Shelf { place: place_of(table), kind }
+}
+
+// What was read, as the count sees it; a key whose row can't be read is deleted.
+fn page_of<B>(
+    table: Table,
+    shelf: Shelf,
+    keys: Vec<RowKey>,
+    rows: &[Row<B>],
+    orphans: u64,
+) -> (Page, Vec<Change<B>>) {
+    let fits = |row: &&Row<B>| shelf.kind.is_none_or(|kind| kind == row.head.kind);
+    let readable: BTreeMap<RowKey, &Row<B>> = rows.iter().filter(fits).map(|row| (row.key, row)).collect();
+    let unreadable: Vec<RowKey> = keys.iter().filter(|key| !readable.contains_key(key)).copied().collect();
+    let counted = |row: &&Row<B>| {
+        let note = row.note.as_deref().unwrap_or_default();
+        table != Table::Discarded || !note.contains(r#""counted":false"#)
+    };
+    let rows = keys.iter().filter_map(|key| readable.get(key).copied()).filter(counted);
+    let page = Page {
+        rows: rows.map(|row| (row.key, row.head.kind)).collect(),
+        unreadable: unreadable.len() as u64,
+        orphans,
+        is_last: keys.len() < COUNTED_ROWS,
+        keys,
+    };
+    let changes =
+        unreadable.into_iter().map(|key| Change::Delete(table, KeyRange::closed(key, key))).collect();
+    (page, changes)
+}
