@@ -34,7 +34,10 @@ function chosen() {
 
 function machine(firefox) {
   const program = firefox ? programs.firefox() : programs.chromium();
-  const browser = execFileSync(program, ["--version"], { encoding: "utf8" }).trim();
+  const browser = execFileSync(program, ["--version"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  }).trim();
   const [{ model }] = os.cpus();
   const memory = Math.round(os.totalmem() / 2 ** 30);
   const system = `${os.type()} ${os.release()}`;
@@ -45,36 +48,42 @@ async function main() {
   const options = chosen();
   setUpBench(options.firefox);
   await build();
-  const date = new Date().toISOString().slice(0, 10);
+  const report = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: machine(options.firefox),
+    lines: [],
+    contests: [],
+    failures: [],
+  };
   const server = await BenchServer.start();
   const browser = await Browser.start(server.origin, options.firefox);
-  const bench = new Bench(server, options);
-  const lines = [];
-  const contests = [];
-  const failures = [];
-  for (const row of options.only) {
+  try {
+    await server.browserAsks();
+    await runRows(options.only, new Bench(server, options), report);
+  } finally {
+    await browser.close();
+    server.close();
+  }
+  console.log(`\n${report.date}, ${report.machine}\n`);
+  if (report.lines.length > 0) console.log(table(report.lines));
+  if (report.contests.length > 0) console.log(`\n${contestTable(report.contests)}`);
+  for (const { row, message } of report.failures) console.log(`\n${row} failed: ${message}`);
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  process.exitCode = report.failures.length === 0 ? 0 : 1;
+}
+
+async function runRows(names, bench, { lines, contests, failures }) {
+  for (const name of names) {
     const begun = performance.now();
     try {
-      const figures = await rows[row](bench);
+      const figures = await rows[name](bench);
       lines.push(...figures.lines);
       contests.push(...(figures.contests ?? []));
     } catch (error) {
-      failures.push({ row, message: error.message });
+      failures.push({ row: name, message: error.message });
     }
-    console.error(`bench: ${row} (${((performance.now() - begun) / 1000).toFixed(0)} s)`);
+    console.error(`bench: ${name} (${((performance.now() - begun) / 1000).toFixed(0)} s)`);
   }
-  await browser.close();
-  server.close();
-
-  console.log(`\n${date}, ${machine(options.firefox)}\n`);
-  if (lines.length > 0) console.log(table(lines));
-  if (contests.length > 0) console.log(`\n${contestTable(contests)}`);
-  for (const { row, message } of failures) console.log(`\n${row} failed: ${message}`);
-  if (options.json) {
-    const report = { date, machine: machine(options.firefox), lines, contests, failures };
-    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  }
-  process.exitCode = failures.length === 0 ? 0 : 1;
 }
 
 await main();

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { gunzipSync } from "node:zlib";
 
 const ROUTE = "/api/v1/data/sync";
+const MOST_MS_OF_A_JOB = 1_200_000;
 
 export class BenchServer {
   #server;
@@ -25,11 +26,22 @@ export class BenchServer {
     return bench;
   }
 
+  /** Resolves when the page asks for its first job. */
+  async browserAsks(patienceMs = 60_000) {
+    const late = Date.now() + patienceMs;
+    while (this.#idle.length === 0) {
+      if (Date.now() > late) throw new Error("the browser did not load the extension of the benchmarks");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
   /** Lets the page in the browser do a job. Resolves with what it measured. */
   run(job) {
     return new Promise((resolve, reject) => {
       const id = ++this.#nextJob;
-      this.#running.set(id, { resolve, reject });
+      const overdue = new Error(`${job.kind} ${job.contender ?? ""}: no answer from the browser`);
+      const timer = setTimeout(() => reject(overdue), MOST_MS_OF_A_JOB);
+      this.#running.set(id, { resolve, reject, timer });
       this.#jobs.push({ id, ...job });
       this.#hand();
     });
@@ -80,7 +92,8 @@ export class BenchServer {
       this.#hand();
     } else if (pathname === "/bench/done") {
       const { id, error, result } = JSON.parse(await bodyOf(request));
-      const { resolve, reject } = this.#running.get(id);
+      const { resolve, reject, timer } = this.#running.get(id);
+      clearTimeout(timer);
       this.#running.delete(id);
       response.end();
       if (error) reject(new Error(error));

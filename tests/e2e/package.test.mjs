@@ -4,9 +4,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { zipFolder } from "../../scripts/lib/zip.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { manifestFor } from "../../webpack.config.js";
+
+/** A little above what it is; to be lowered with it. */
+const WASM_GZIP_BYTES = 400_000;
 
 const manifest = JSON.parse(readFileSync(path.join(root, "manifest.json"), "utf8"));
 const folders = { chrome: path.join(root, "dist", "chrome"), firefox: path.join(root, "dist", "firefox") };
@@ -59,6 +63,12 @@ test("nothing in a package tells where it was built", () => {
       for (const place of [root, os.homedir()]) assert.ok(place === "/" || !bytes.includes(place), file);
     }
   }
+});
+
+test("the module keeps to its budget", () => {
+  const wasm = readFileSync(path.join(root, "pkg", "heyho_sync_bg.wasm"));
+  const bytes = gzipSync(wasm, { level: 9 }).length;
+  assert.ok(bytes <= WASM_GZIP_BYTES, `${bytes} bytes with gzip`);
 });
 
 test("a zip comes out the same byte for byte, and as the one that was built", () => {

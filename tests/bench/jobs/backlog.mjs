@@ -1,6 +1,6 @@
 // What a backlog costs those who only capture or look: on a database that is kept from round to round.
 import { Core } from "../contenders/core.mjs";
-import { remove } from "../indexed_db.mjs";
+import { copy, remove } from "../indexed_db.mjs";
 import { groups, visit } from "../records.mjs";
 import { median } from "../statistics.mjs";
 
@@ -17,8 +17,9 @@ async function timed(work) {
   return median(spans) * 1000;
 }
 
-/** @param {{ database: string, fill?: number, round?: number, remove?: boolean }} job */
-export default async function backlog({ database, fill = 0, round, remove: ends = false }) {
+/** @param {{ database: string, filled?: string, fill?: number, round?: number, remove?: boolean }} job */
+export default async function backlog({ database, filled, fill = 0, round, remove: ends = false }) {
+  if (filled) await copy(filled, database);
   const { core } = await Core.open(database);
   const result = {};
   for (const records of groups(0, fill)) await core.record(records);

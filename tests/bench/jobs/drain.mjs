@@ -1,18 +1,20 @@
 // Fills a contender, drains it, and looks whether everything is where it should be.
 import { contender } from "../contenders/index.mjs";
-import { remove } from "../indexed_db.mjs";
+import { copy, remove } from "../indexed_db.mjs";
 import { begin, score } from "../post.mjs";
 import { groups } from "../records.mjs";
 
 const SETTLE_MS = 500;
 
 /**
- * @param {{ contender: string, count: number, delayMs?: number, ordered?: boolean, gzip?: boolean, mostABatch: number }} job
+ * @param {{ contender: string, count: number, filled?: string, delayMs?: number, ordered?: boolean, gzip?: boolean,
+ *   mostABatch?: number }} job `filled` is a database that holds these records already, and is copied
  */
-export default async function drain({ contender: which, count, mostABatch = 100, ...manner }) {
+export default async function drain({ contender: which, count, filled, mostABatch = 100, ...manner }) {
   const database = `bench ${which} ${Math.random()}`;
+  if (filled) await copy(filled, database);
   const outbox = await contender(which, database);
-  for (const records of groups(0, count)) await outbox.fill(records);
+  if (!filled) for (const records of groups(0, count)) await outbox.fill(records);
   await outbox.filled?.();
   // The database goes on writing to its files for a while.
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
