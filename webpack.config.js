@@ -55,7 +55,13 @@ const configFor = (browser) => ({
   context: root,
   // One script that runs in Chrome's service worker and in Firefox's event page: nothing is loaded in pieces.
   target: ["webworker", "es2022"],
-  entry: { background: "./extension/background.js", "popup/popup": "./extension/popup/popup.js" },
+  entry: {
+    background: "./extension/background.js",
+    content: "./extension/content.js",
+    "firstrun/firstrun": "./extension/firstrun/firstrun.js",
+    "options/options": "./extension/options/options.js",
+    "popup/popup": "./extension/popup/popup.js",
+  },
   output: {
     path: path.join(root, "dist", browser),
     clean: true,
@@ -71,7 +77,7 @@ const configFor = (browser) => ({
     new ManifestPlugin(browser),
     new CopyPlugin({
       patterns: [
-        { from: "extension/popup/*.{html,css}", to: "popup/[name][ext]" },
+        { from: "{firstrun,options,popup,shared}/*.{html,css}", context: "extension" },
         { from: "extension/icons/*.png", to: "icons/[name][ext]" },
         { from: "extension/_locales", to: "_locales" },
       ],

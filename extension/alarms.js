@@ -6,16 +6,22 @@ const SYNC = "sync";
 /** Fires once, when the core wants to be woken before that. */
 const RETRY = "sync-retry";
 
-/** Fires twice a minute, so that the tracker can tell a quiet reader from a sleeping machine. */
+/** Fires twice a minute while a visit goes on, so that the tracker can tell a quiet reader from a sleeping machine. */
 const HEARTBEAT = "heartbeat";
 
 /** @param {chrome.alarms.Alarm} alarm */
 export const isHeartbeat = (alarm) => alarm.name === HEARTBEAT;
 
-/** Sees to it that the heartbeat exists. */
-export async function ensureHeartbeat() {
-  if (!(await browser.alarms.get(HEARTBEAT)))
+/** What {@link beatWhile} was told last in this worker's life. @type {boolean | undefined} */
+let beats;
+
+/** Sees to it that the heartbeat is there while a visit goes on, and only then. @param {boolean} visiting */
+export async function beatWhile(visiting) {
+  if (visiting === beats) return;
+  if (!visiting) await browser.alarms.clear(HEARTBEAT);
+  else if (!(await browser.alarms.get(HEARTBEAT)))
     await browser.alarms.create(HEARTBEAT, { periodInMinutes: 0.5 });
+  beats = visiting;
 }
 
 /** @param {chrome.alarms.Alarm} alarm */

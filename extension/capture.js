@@ -12,6 +12,8 @@ import { browser } from "./browser.js";
  *   | { type: "windowFocused", at: number, windowId: number | null }
  *   | { type: "idle", at: number, state: "active" | "idle" | "locked" }
  *   | { type: "audible", at: number, tabId: number, audible: boolean }
+ *   | { type: "scrolled", at: number, tabId: number, url: string, depthPercent: number }
+ *   | { type: "heartbeat", at: number }
  *   | { type: "browserStarted", at: number }} TabEvent
  */
 
@@ -64,18 +66,27 @@ export function observe(report) {
 }
 
 /**
- * What the tracker must hear when the browser or the extension has started anew: that tabs known from before are
- * gone, and where the user is now.
+ * Where the user is now.
  *
  * @returns {Promise<TabEvent[]>}
  */
-export async function startOfBrowser() {
+export async function inFront() {
   const at = Date.now();
   const [tab] = await browser.tabs.query({ active: true, lastFocusedWindow: true });
-  /** @type {TabEvent[]} */
-  const events = [{ type: "browserStarted", at }];
-  if (tab) events.push({ type: "windowFocused", at, windowId: tab.windowId }, activated(at, tab));
-  return events;
+  return tab ? [{ type: "windowFocused", at, windowId: tab.windowId }, activated(at, tab)] : [];
+}
+
+/**
+ * What a page tells of itself, if it is that; nothing of a private window is taken.
+ *
+ * @param {any} message @param {chrome.runtime.MessageSender} sender
+ * @returns {TabEvent | null}
+ */
+export function scrolled(message, { tab, frameId }) {
+  const { type, url, depthPercent } = message ?? {};
+  const isIt = type === "scrolled" && typeof url === "string" && typeof depthPercent === "number";
+  if (!isIt || tab?.id === undefined || tab.incognito || frameId !== 0) return null;
+  return { type, at: Date.now(), tabId: tab.id, url, depthPercent };
 }
 
 /** @param {number} at @param {chrome.tabs.Tab} tab @returns {TabEvent} */

@@ -1,6 +1,7 @@
 // @ts-check
 import init, { SyncCore } from "../pkg/heyho_sync.js";
 import { armRetry } from "./alarms.js";
+import { showTrouble } from "./badge.js";
 import { browser } from "./browser.js";
 import { readSettings } from "./settings.js";
 import { publish } from "./snapshot.js";
@@ -16,6 +17,7 @@ let opened;
 export function ready() {
   opened ??= open().catch((error) => {
     opened = undefined;
+    void showTrouble(true);
     throw error;
   });
   return opened;

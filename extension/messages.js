@@ -8,10 +8,11 @@
  *   | { type: "syncNow" }
  *   | { type: "signIn", email: string, password: string }
  *   | { type: "signOut" }
- *   | { type: "setSettings", settings: Partial<import("./settings.js").Settings> }
+ *   | { type: "setSettings", settings: import("./settings.js").Change }
  *   | { type: "quarantine.list" | "archive.list" | "export" }
  *   | { type: "quarantine.retry" | "archive.restore", ids?: string[] }
  *   | { type: "quarantine.discard", ids: string[] }
+ *   | { type: "whereIs", text: string }
  *   | { type: "import", records: string }} Request
  * @typedef {{ error: { name: string, code: string, message: string } }} Failure
  */
@@ -38,6 +39,7 @@ const FIELDS = {
   "archive.list": {},
   "archive.restore": { ids: isIdsOrAll },
   export: {},
+  whereIs: { text: isText },
   import: { records: isText },
 };
 

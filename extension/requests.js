@@ -1,9 +1,11 @@
 // @ts-check
 import { ensureSyncAlarm } from "./alarms.js";
 import { forCore, ready } from "./core.js";
+import { followScrolling } from "./scrolling.js";
 import { signIn } from "./session.js";
 import { readSettings, writeSettings } from "./settings.js";
 import { publish, rememberEmail, snapshotOf } from "./snapshot.js";
+import { lookAround } from "./tracker.js";
 
 /**
  * Does what a page asks for.
@@ -23,18 +25,16 @@ export async function answer(request) {
       await core.setSession(await signIn(serverUrl, request.email, request.password));
       await rememberEmail(request.email);
       syncInBackground(core);
+      void lookAround();
       return changed(core);
     }
     case "signOut":
       await core.setSession(null);
       await rememberEmail(null);
       return changed(core);
-    case "setSettings": {
-      const settings = await writeSettings(request.settings);
-      await core.setSettings(forCore(settings));
-      await ensureSyncAlarm(settings.intervalMinutes);
+    case "setSettings":
+      await change(request.settings);
       return changed(core);
-    }
     case "quarantine.list":
       return core.quarantine.list();
     case "quarantine.retry":
@@ -45,11 +45,22 @@ export async function answer(request) {
       return core.archive.list();
     case "archive.restore":
       return core.archive.restore(request.ids);
+    case "whereIs":
+      return core.whereIs(request.text);
     case "export":
       return core.exportRecords();
     case "import":
       return core.importRecords(request.records);
   }
+}
+
+/** Changes settings, and all that hangs on them. @param {import("./settings.js").Change} settings */
+export async function change(settings) {
+  const core = await ready();
+  const { intervalMinutes, consent } = await writeSettings(settings, (all) => core.setSettings(forCore(all)));
+  await ensureSyncAlarm(intervalMinutes);
+  await followScrolling(consent);
+  void lookAround();
 }
 
 /** @param {Core} core */

@@ -7,6 +7,7 @@ import { browser } from "./browser.js";
  * @typedef {object} Settings
  * @property {string} serverUrl base address of the server; "/data/sync" is appended to it
  * @property {boolean} consent whether the user said yes to recording; nothing is recorded before
+ * @property {number | null} answeredAt when they last said yes or no, in milliseconds since the epoch
  * @property {boolean} paused
  * @property {string[]} excludedSites
  * @property {number} intervalMinutes how often a sync is tried
@@ -19,6 +20,7 @@ const KEY = "settings";
 export const DEFAULTS = Object.freeze({
   serverUrl: "http://127.0.0.1:3001/api/v1",
   consent: false,
+  answeredAt: null,
   paused: false,
   excludedSites: [],
   intervalMinutes: 5,
@@ -44,16 +46,22 @@ export async function readSettings() {
 /** @type {Promise<unknown>} */
 let lastWrite = Promise.resolve();
 
+/** What a page may change. @typedef {Partial<Omit<Settings, "answeredAt">>} Change */
+
 /**
  * Takes over the fields of `change` and keeps the others.
  *
- * @param {Partial<Settings>} change
+ * @param {Change} change
+ * @param {(settings: Settings) => Promise<void>} apply puts them into effect before they are kept
  * @returns {Promise<Settings>} all settings as they are now
- * @throws {SettingsError} if a field is unknown or has no usable value; then nothing is changed
+ * @throws {SettingsError} if a field is unknown or has no usable value; then, and where `apply` fails, nothing is
+ *   changed
  */
-export function writeSettings(change) {
+export function writeSettings(change, apply) {
   const written = lastWrite.then(async () => {
     const settings = { ...(await readSettings()), ...checked(change) };
+    if (change.consent !== undefined) settings.answeredAt = Date.now();
+    await apply(settings);
     await browser.storage.local.set({ [KEY]: settings });
     return settings;
   });
@@ -61,7 +69,7 @@ export function writeSettings(change) {
   return written;
 }
 
-/** @type {{ [Field in keyof Settings]: (value: unknown) => Settings[Field] | undefined }} */
+/** @type {{ [Field in keyof Required<Change>]: (value: unknown) => Settings[Field] | undefined }} */
 const FIELDS = {
   serverUrl: (value) => (typeof value === "string" ? serverAddress(value) : undefined),
   consent: (value) => (typeof value === "boolean" ? value : undefined),
@@ -72,12 +80,12 @@ const FIELDS = {
   archiveAfterDays: (value) => (typeof value === "number" && value >= 1 ? value : undefined),
 };
 
-/** @param {Partial<Settings>} change @returns {Partial<Settings>} */
+/** @param {Change} change @returns {Change} */
 function checked(change) {
   return Object.fromEntries(
     Object.entries(change).map(([field, value]) => {
       const known = Object.hasOwn(FIELDS, field);
-      const accepted = known ? FIELDS[/** @type {keyof Settings} */ (field)](value) : undefined;
+      const accepted = known ? FIELDS[/** @type {keyof Change} */ (field)](value) : undefined;
       if (accepted === undefined) {
         throw new SettingsError("invalid_setting", `The setting "${field}" can't take this value.`);
       }

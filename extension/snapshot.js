@@ -1,12 +1,17 @@
 // @ts-check
 import { nextAlarmAt } from "./alarms.js";
+import { showTrouble } from "./badge.js";
 import { browser } from "./browser.js";
+import { mayReach } from "./permissions.js";
 import { readSettings } from "./settings.js";
+import { needsTheUser } from "./trouble.js";
 
 /**
- * What the extension's pages are told about the background: the core's status, the settings and who is signed in.
+ * What the extension's pages are told about the background: the core's status, the settings, who is signed in, and
+ * whether the browser lets the extension talk to the server.
  *
- * @typedef {import("../pkg/heyho_sync.js").Status & { settings: import("./settings.js").Settings, email: string | null }} Snapshot
+ * @typedef {import("../pkg/heyho_sync.js").Status & { settings: import("./settings.js").Settings, email: string | null,
+ *   serverAllowed: boolean }} Snapshot
  */
 
 const KEY = "snapshot";
@@ -20,7 +25,8 @@ export async function snapshotOf(status) {
     nextAlarmAt(),
   ]);
   const email = /** @type {string | undefined} */ (kept[EMAIL]) ?? null;
-  return { ...status, nextAttemptAt: status.nextAttemptAt ?? alarmAt, settings, email };
+  const serverAllowed = await mayReach(settings.serverUrl);
+  return { ...status, nextAttemptAt: status.nextAttemptAt ?? alarmAt, settings, email, serverAllowed };
 }
 
 /** @param {string | null} email the name to show for who is signed in */
@@ -47,6 +53,7 @@ export async function publish(status) {
     while (waiting) {
       const next = waiting;
       waiting = null;
+      await showTrouble(needsTheUser(next));
       await browser.storage.session.set({ [KEY]: await snapshotOf(next) });
     }
   } finally {

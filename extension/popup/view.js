@@ -1,9 +1,7 @@
 // @ts-check
 
 /**
- * A text by its key in `_locales`, with what goes into it.
- *
- * @typedef {{ key: string, values?: (string | number)[] }} Text
+ * @typedef {import("../shared/text.js").Text} Text
  *
  * What the popup shows, as plain values.
  *
@@ -15,8 +13,10 @@
  * @property {boolean} asksConsent
  * @property {boolean} asksSignIn
  * @property {{ code: string, message: string } | null} problem
+ * @property {"allow" | "settings" | null} remedy what the user can do about the problem here
  * @property {{ pending: Count, acknowledged: Count, quarantined: Count } | null} figures
- * @property {{ done: number, total: number } | null} progress
+ * @property {number} archived records set aside for their age, where they could be sent again
+ * @property {{ done: number, total: number, perSecond: number, secondsLeft: number | null } | null} progress
  * @property {number | null} lastSuccessAt milliseconds since the epoch
  * @property {number | Text | null} nextAttemptAt milliseconds since the epoch, or what must happen first
  * @property {boolean} canSync
@@ -30,6 +30,12 @@
 /** The problem that a new sign-in solves, as the core names it. */
 const SIGN_IN_AGAIN = "sign in again";
 
+/** What the user can do about some problems, by the problem's name. @type {Record<string, View["remedy"]>} */
+const REMEDIES = { not_granted: "allow", "wrong address": "settings", "insecure address": "settings" };
+
+/** What is told to someone who has said no. */
+const REFUSED = { headline: { key: "stateRefused" }, detail: { key: "detailRefused" } };
+
 /**
  * Turns what the background tells into what is shown.
  *
@@ -38,19 +44,28 @@ const SIGN_IN_AGAIN = "sign in again";
  */
 export function viewOf(snapshot) {
   const { settings, state } = snapshot;
+  const problem = problemOf(snapshot);
   const pending = count(snapshot.pending);
   const acknowledged = count(snapshot.acknowledged);
   const scene = sceneOf(snapshot, pending.total);
+  const { quarantined, archived, parked } = snapshot;
+  const withheld = [quarantined, archived, parked].reduce((sum, counts) => sum + count(counts).total, 0);
   const progress = state === "syncing" && snapshot.progress?.total ? snapshot.progress : null;
   const signedOut = state === "signedOut";
   return {
     scene,
     voyage: voyageOf(scene, pending.total, progress),
     ...words(scene, pending.total, acknowledged.total, progress),
+    ...(withheld && scene === "safe"
+      ? { headline: { key: "stateWithheld", values: [withheld] }, detail: { key: "detailWithheld" } }
+      : {}),
+    ...(settings.answeredAt && scene === "consent" ? REFUSED : {}),
     asksConsent: !settings.consent,
     asksSignIn: settings.consent && (signedOut || snapshot.problem?.code === SIGN_IN_AGAIN),
-    problem: scene === "trouble" ? snapshot.problem : null,
+    problem: scene === "trouble" ? problem : null,
+    remedy: REMEDIES[problem?.code ?? ""] ?? null,
     figures: settings.consent ? { pending, acknowledged, quarantined: count(snapshot.quarantined) } : null,
+    archived: settings.consent && !snapshot.problem && !signedOut ? count(snapshot.archived).total : 0,
     progress,
     lastSuccessAt: snapshot.lastSuccessAt,
     nextAttemptAt: nextAttempt(snapshot),
@@ -69,6 +84,17 @@ function sceneOf({ settings, state, problem }, pending) {
   if (state === "signedOut") return "signedOut";
   if (problem && state !== "idle") return "trouble";
   return pending ? "waiting" : "safe";
+}
+
+/**
+ * The core can't tell a server that is away from one that the browser keeps it from; the browser's permissions do.
+ *
+ * @param {import("../snapshot.js").Snapshot} snapshot
+ * @returns {View["problem"]}
+ */
+function problemOf({ problem, serverAllowed }) {
+  const kept = problem?.code === "unreachable" && !serverAllowed;
+  return kept ? { code: "not_granted", message: problem.message } : problem;
 }
 
 /** @param {View["scene"]} scene @param {number} pending @param {View["progress"]} progress */
@@ -139,7 +165,9 @@ export function brokenView(problem) {
     asksConsent: false,
     asksSignIn: false,
     problem,
+    remedy: null,
     figures: null,
+    archived: 0,
     progress: null,
     lastSuccessAt: null,
     nextAttemptAt: null,

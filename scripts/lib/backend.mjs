@@ -105,6 +105,12 @@ export class Account {
     return rows;
   }
 
+  /** A login as the core takes it. */
+  async session() {
+    const { data } = await this.#get("/users/me");
+    return { account: String(data.user.id), accessToken: this.#token };
+  }
+
   async #get(route) {
     const headers = { Authorization: `Bearer ${this.#token}` };
     return answerOf(await fetch(this.#backend.base + route, { headers }));

@@ -11,31 +11,63 @@ const ARGS = [
 ];
 
 /**
- * Starts Chromium with the extension on the profile in `profile`.
+ * Starts Chromium with an extension, this one if none is named, on the profile in `profile`. `asksForConsent` tells
+ * whether its first page is to be waited for; `args` are the browser's own.
  *
  * @returns {Promise<ExtensionBrowser>}
  */
-export async function launchChromium({ profile, headless = true, viewport = { width: 1100, height: 720 } }) {
-  const extension = path.join(root, "dist", "chrome");
+export async function launchChromium({
+  profile,
+  headless = true,
+  viewport = { width: 1100, height: 720 },
+  extension = path.join(root, "dist", "chrome"),
+  asksForConsent = true,
+  args = [],
+}) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: programs.chromium(),
     headless,
     viewport,
     args: [
       ...ARGS,
+      ...args,
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
       `--disable-extensions-except=${extension}`,
       `--load-extension=${extension}`,
     ],
   });
   const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent("serviceworker"));
-  return new ExtensionBrowser(context, new URL(worker.url()).host);
+  const browser = new ExtensionBrowser(context, new URL(worker.url()).host);
+  if (asksForConsent && !(await browser.hasAnswered())) await browser.firstRunOpens();
+  return browser;
 }
 
 export class ExtensionBrowser {
   constructor(context, extensionId) {
     this.context = context;
     this.extensionId = extensionId;
+  }
+
+  hasAnswered() {
+    return this.worker.evaluate(
+      async () => !!(await chrome.storage.local.get("settings")).settings?.answeredAt,
+    );
+  }
+
+  /** Resolves with the page that asks for consent, which opens by itself where nobody has answered yet. */
+  async firstRunOpens() {
+    const isIt = (page) => page.url().endsWith("/firstrun/firstrun.html");
+    const page =
+      this.context.pages().find(isIt) ??
+      (await this.context.waitForEvent("page", {
+        predicate: (opened) =>
+          opened.waitForURL(/firstrun/, { timeout: 5_000 }).then(
+            () => true,
+            () => false,
+          ),
+      }));
+    await page.locator('body:not([data-answer="unknown"])').waitFor();
+    return page;
   }
 
   /** Opens the popup as a page of its own and waits until it shows the state. */

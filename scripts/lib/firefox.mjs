@@ -8,8 +8,8 @@ import { programs, root } from "../setup.mjs";
 // Firefox makes one up for each installation; fixed, so that the extension's pages can be named.
 const UUID = "6d1f0c52-7d5e-4d2c-9a3b-3f6a3f5f9e01";
 
-/** Starts Firefox without a window and installs the extension for as long as it runs. */
-export async function launchFirefox() {
+/** Starts Firefox without a window and installs the extension for as long as it runs; `preferences` are Firefox's own. */
+export async function launchFirefox(preferences = {}) {
   const manifest = JSON.parse(readFileSync(path.join(root, "manifest.json"), "utf8"));
   const id = manifest.browser_specific_settings.gecko.id;
   const options = new firefox.Options()
@@ -17,6 +17,7 @@ export async function launchFirefox() {
     .addArguments("-headless")
     .setPreference("app.update.enabled", false)
     .setPreference("extensions.webextensions.uuids", JSON.stringify({ [id]: UUID }));
+  for (const [name, value] of Object.entries(preferences)) options.setPreference(name, value);
   // Without system access this Firefox doesn't let a driver open an extension's pages.
   const service = new firefox.ServiceBuilder(programs.geckodriver()).addArguments("--allow-system-access");
   const driver = await new Builder()
@@ -25,7 +26,9 @@ export async function launchFirefox() {
     .setFirefoxService(service)
     .build();
   await driver.installAddon(path.join(root, "dist", "firefox"), true);
-  return new ExtensionFirefox(driver, id);
+  const extension = new ExtensionFirefox(driver, id);
+  await extension.dismissFirstRun();
+  return extension;
 }
 
 export class ExtensionFirefox {
@@ -34,10 +37,32 @@ export class ExtensionFirefox {
     this.id = id;
   }
 
+  /** Closes the page that asks for consent once it has opened: it would stay in front of the driver's own tab. */
+  async dismissFirstRun() {
+    const own = await this.driver.getWindowHandle();
+    const opened = () => this.driver.getAllWindowHandles();
+    await this.driver.wait(async () => (await opened()).length > 1, 20_000);
+    for (const handle of await opened()) {
+      if (handle === own) continue;
+      await this.driver.switchTo().window(handle);
+      await this.driver.close();
+    }
+    await this.driver.switchTo().window(own);
+  }
+
   /** Opens the popup as a page of its own and waits until it shows the state. */
   async openPopup() {
-    await this.driver.get(`moz-extension://${UUID}/popup/popup.html`);
-    await this.driver.wait(until.elementLocated(By.css('body:not([data-scene="loading"])')), 10_000);
+    await this.openPage("popup/popup.html", 'body:not([data-scene="loading"])');
+  }
+
+  /** Opens one of the extension's pages and waits until it shows something. */
+  async openPage(page, selector) {
+    await this.driver.get(`moz-extension://${UUID}/${page}`);
+    await this.waitFor(selector);
+  }
+
+  waitFor(selector) {
+    return this.driver.wait(until.elementLocated(By.css(selector)), 10_000);
   }
 
   part(testId) {
@@ -55,6 +80,32 @@ export class ExtensionFirefox {
   /** Resolves when the popup shows `text` in one of its parts. */
   async untilShown(testId, text) {
     await this.driver.wait(until.elementTextContains(this.part(testId), text), 10_000);
+  }
+
+  /** Opens a private window with a page, and closes it when `arrived` resolves. */
+  async visitPrivately(url, arrived) {
+    await this.driver.setContext("chrome");
+    await this.driver.executeAsyncScript(
+      `const [url, done] = arguments;
+       const opened = OpenBrowserWindow({ private: true });
+       const READY = "browser-delayed-startup-finished";
+       const load = (window) => {
+         if (window !== opened) return;
+         Services.obs.removeObserver(load, READY);
+         const triggeringPrincipal = Services.scriptSecurityManager.getSystemPrincipal();
+         opened.gBrowser.selectedBrowser.fixupAndLoadURIString(url, { triggeringPrincipal });
+         done();
+       };
+       Services.obs.addObserver(load, READY);`,
+      url,
+    );
+    await arrived;
+    await this.driver.executeScript(
+      `for (const window of Services.wm.getEnumerator("navigator:browser")) {
+         if (PrivateBrowsingUtils.isWindowPrivate(window)) window.close();
+       }`,
+    );
+    await this.driver.setContext("content");
   }
 
   /** Ends the event page, as the browser does with one that is idle. */

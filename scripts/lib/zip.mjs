@@ -23,13 +23,16 @@ function crc32(bytes) {
 export function zipFolder(folder, file) {
   const names = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"))
-    .sort();
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"));
+  zipFiles(folder, names, file);
+}
 
+/** Writes the files `names` of `folder` to the zip `file`. */
+export function zipFiles(folder, names, file) {
   const parts = [];
   const directory = [];
   let offset = 0;
-  for (const name of names) {
+  for (const name of [...names].sort()) {
     const bytes = readFileSync(path.join(folder, name));
     const encoded = Buffer.from(name);
     const facts = Buffer.alloc(26);

@@ -1,5 +1,6 @@
 // What `npm run build` makes: the packages for both browsers.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -12,6 +13,8 @@ import { manifestFor } from "../../webpack.config.js";
 /** A little above what it is; to be lowered with it. */
 const WASM_GZIP_BYTES = 400_000;
 
+/** What `web-ext lint` runs. */
+const linter = path.join(root, "node_modules", "addons-linter", "bin", "addons-linter");
 const manifest = JSON.parse(readFileSync(path.join(root, "manifest.json"), "utf8"));
 const folders = { chrome: path.join(root, "dist", "chrome"), firefox: path.join(root, "dist", "firefox") };
 
@@ -33,27 +36,46 @@ test("each browser's manifest holds only what that browser understands", () => {
 test("both browsers' manifests ask for the same permissions and keep out of private windows", () => {
   for (const browser of ["chrome", "firefox"]) {
     const built = JSON.parse(readFileSync(path.join(folders[browser], "manifest.json"), "utf8"));
-    assert.deepEqual(built.permissions, ["alarms", "idle", "storage", "tabs", "unlimitedStorage"]);
+    assert.deepEqual(built.permissions, [
+      "alarms",
+      "idle",
+      "scripting",
+      "storage",
+      "tabs",
+      "unlimitedStorage",
+    ]);
     assert.deepEqual(built.host_permissions, ["http://127.0.0.1/*", "http://localhost/*"]);
+    assert.equal(built.content_scripts, undefined);
     assert.equal(built.incognito, "not_allowed");
   }
 });
 
-test("every file that a manifest or the popup names is in the package, and every text that they name in _locales", () => {
+test("every file that a manifest or a page names is in the package", () => {
   for (const folder of Object.values(folders)) {
-    const { background, icons, action, ...built } = JSON.parse(
+    const { background, icons, action, options_ui } = JSON.parse(
       readFileSync(path.join(folder, "manifest.json"), "utf8"),
     );
     const scripts = background.scripts ?? [background.service_worker];
     for (const file of [...scripts, ...Object.values(icons), ...Object.values(action.default_icon)]) {
       assert.ok(existsSync(path.join(folder, file)), file);
     }
-    const html = readFileSync(path.join(folder, action.default_popup), "utf8");
-    const texts = JSON.parse(
-      readFileSync(path.join(folder, "_locales", built.default_locale, "messages.json"), "utf8"),
-    );
-    for (const [, key] of html.matchAll(/data-(?:text|label)="(\w+)"/g)) assert.ok(texts[key], key);
+    // The last two are named by the scripts.
+    for (const page of [action.default_popup, options_ui.page, "firstrun/firstrun.html"]) {
+      const html = readFileSync(path.join(folder, page), "utf8");
+      const named = [...html.matchAll(/(?:href|src)="([^"#][^"]*)"/g)].map(([, file]) => file);
+      assert.ok(named.length > 2, page);
+      for (const file of named) assert.ok(existsSync(path.join(folder, path.dirname(page), file)), file);
+    }
+    assert.ok(existsSync(path.join(folder, "content.js")));
   }
+});
+
+test("what Firefox's package holds passes the linter of its add-ons without an error or a warning", () => {
+  const found = spawnSync(process.execPath, [linter, "--output", "json", folders.firefox], {
+    encoding: "utf8",
+  });
+  const { errors, warnings, notices } = JSON.parse(found.stdout);
+  assert.deepEqual({ errors, warnings, notices }, { errors: [], warnings: [], notices: [] });
 });
 
 test("nothing in a package tells where it was built", () => {
@@ -83,6 +105,35 @@ test("a zip comes out the same byte for byte, and as the one that was built", ()
     rmSync(scratch, { recursive: true });
   }
 });
+
+test("the reviewers' zip holds what the packages are built from, and nothing that was built", () => {
+  const names = namesIn(readFileSync(path.join(root, "dist", "heyho-sync-source.zip")));
+  for (const name of [
+    "manifest.json",
+    "package-lock.json",
+    "Cargo.lock",
+    "src/lib.rs",
+    "extension/content.js",
+  ]) {
+    assert.ok(names.includes(name), name);
+  }
+  assert.deepEqual(
+    names.filter((name) => /^(pkg|dist|node_modules|target)\//.test(name)),
+    [],
+  );
+});
+
+/** The names in a zip's directory, which stands at its end. */
+function namesIn(zip) {
+  const end = zip.lastIndexOf("PK\x05\x06");
+  const names = [];
+  for (let at = zip.readUInt32LE(end + 16); at < end;) {
+    const length = zip.readUInt16LE(at + 28);
+    names.push(zip.toString("utf8", at + 46, at + 46 + length));
+    at += 46 + length + zip.readUInt16LE(at + 30) + zip.readUInt16LE(at + 32);
+  }
+  return names;
+}
 
 const files = (folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -1,0 +1,326 @@
+// @ts-check
+import { browser } from "../browser.js";
+import { patternOf } from "../permissions.js";
+import { serverAddress } from "../settings.js";
+import {
+  askTwice,
+  ask,
+  button,
+  field,
+  make,
+  part,
+  save,
+  say,
+  whatHelps,
+  whatIsWrong,
+} from "../shared/page.js";
+import { onesToShow, setAsideView } from "../shared/record_view.js";
+import { drawRecords } from "../shared/records.js";
+import { bytes, duration, moment, number, translatePage, t } from "../shared/text.js";
+import { follow } from "../snapshot.js";
+import { viewOf } from "../popup/view.js";
+import { booksOf, checksOf, confirms, factsOf } from "./view.js";
+
+/**
+ * @typedef {import("../snapshot.js").Snapshot} Snapshot
+ * @typedef {import("../shared/page.js").Problem} Problem
+ * @typedef {import("../shared/record_view.js").SetAside} SetAside
+ */
+
+/** All sites, as the browser's permissions name them. */
+const EVERYWHERE = ["http://*/*", "https://*/*"];
+
+/** @type {Snapshot | undefined} */
+let shown;
+
+/** @param {Snapshot} snapshot */
+function show(snapshot) {
+  const before = shown;
+  shown = snapshot;
+  const { settings } = snapshot;
+  document.body.dataset.ready = "true";
+  say(part("state"), t(viewOf(snapshot).headline));
+  showProblem(viewOf(snapshot).problem);
+
+  fill("server-address", settings.serverUrl, before?.settings.serverUrl);
+  part("server-blocked").hidden = snapshot.serverAllowed;
+  const { email } = snapshot;
+  say(part("account"), email ? t({ key: "signedInAs", values: [email] }) : t({ key: "signInFromPopup" }));
+
+  field("consent").checked = settings.consent;
+  const { answeredAt } = settings;
+  const since = settings.consent ? "consentSince" : "refusedSince";
+  say(part("consent-since"), answeredAt ? t({ key: since, values: [moment(answeredAt)] }) : "");
+  field("paused").checked = settings.paused;
+  drawExclusions(settings.excludedSites);
+
+  fill("interval", String(settings.intervalMinutes), before && String(before.settings.intervalMinutes));
+  fill(
+    "archive-after",
+    String(settings.archiveAfterDays),
+    before && String(before.settings.archiveAfterDays),
+  );
+
+  drawBooks(snapshot);
+  drawHealth(snapshot);
+  if (changed(before?.quarantined, snapshot.quarantined)) void listQuarantine();
+  if (changed(before?.archived, snapshot.archived)) void listArchive();
+}
+
+/** Puts a value into a field, unless the user is at it. @param {string} testId @param {string} value @param {string} [before] */
+function fill(testId, value, before) {
+  if (value !== before) field(testId).value = value;
+}
+
+/** @param {Problem | null} problem */
+function showProblem(problem) {
+  part("problem").hidden = !problem;
+  if (!problem) return;
+  say(part("problem-what"), whatIsWrong(problem));
+  say(part("problem-help"), whatHelps(problem));
+}
+
+/** @param {import("./view.js").Counts} [before] @param {import("./view.js").Counts} [now] */
+function changed(before, now) {
+  return before?.pageVisits !== now?.pageVisits || before?.tabAggregates !== now?.tabAggregates;
+}
+
+/** @param {string[]} sites */
+function drawExclusions(sites) {
+  part("exclusions").replaceChildren(
+    ...sites.map((site) => {
+      const item = make("li", site);
+      const remove = make("button", "×");
+      remove.setAttribute("aria-label", t({ key: "includeAgain", values: [site] }));
+      remove.addEventListener("click", () => void exclude(sites.filter((other) => other !== site)));
+      item.append(remove);
+      return item;
+    }),
+  );
+}
+
+/** @param {Snapshot} snapshot */
+function drawBooks(snapshot) {
+  const { lines, sum, captured, balances } = booksOf(snapshot);
+  /** @param {import("./view.js").Line} line */
+  const row = ({ name, counts, total }) => {
+    const drawn = make("tr", "", total ? "" : "nothing");
+    const head = make("th", t(name));
+    head.scope = "row";
+    drawn.append(head, ...[counts.pageVisits, counts.tabAggregates, total].map((n) => make("td", number(n))));
+    return drawn;
+  };
+  const table = part("books");
+  table.querySelector("tbody")?.replaceChildren(...lines.map(row));
+  table.querySelector("tfoot")?.replaceChildren(row(sum), row(captured));
+  say(part("balance"), t({ key: balances ? "booksBalance" : "booksDiffer" }));
+}
+
+/** @param {Snapshot} snapshot */
+function drawHealth(snapshot) {
+  part("health").replaceChildren(
+    ...checksOf(snapshot).map(({ right, text }) => make("li", t(text), right ? "" : "wrong")),
+  );
+  const units = { number, bytes, seconds: duration };
+  part("facts").replaceChildren(
+    ...factsOf(snapshot).flatMap(({ name, value, unit }) => [
+      make("dt", t(name)),
+      make("dd", typeof value === "number" ? units[unit](value) : t(value)),
+    ]),
+  );
+}
+
+async function listQuarantine() {
+  const { reply, problem } = await ask({ type: "quarantine.list" });
+  if (problem) return showProblem(problem);
+  const records = onesToShow(reply);
+  part("quarantine-none").hidden = records.length > 0;
+  part("quarantine-actions").hidden = records.length === 0;
+  drawRecords(part("quarantine-list"), records.map(setAsideView), ({ id }) => [
+    control("retry", "plain", () => aside({ type: "quarantine.retry", ids: [id] })),
+    control("exportOne", "plain", () => saveSetAside(records.filter((record) => record.id === id))),
+    control("discard", "grave", () => aside({ type: "quarantine.discard", ids: [id] }), true),
+  ]);
+}
+
+async function listArchive() {
+  const { reply, problem } = await ask({ type: "archive.list" });
+  if (problem) return showProblem(problem);
+  const records = onesToShow(reply);
+  part("archive-none").hidden = records.length > 0;
+  part("archive-actions").hidden = records.length === 0;
+  drawRecords(part("archive-list"), records.map(setAsideView), ({ id }) => [
+    control("restore", "plain", () => aside({ type: "archive.restore", ids: [id] })),
+  ]);
+}
+
+/** @param {string} key @param {string} look @param {() => unknown} act @param {boolean} [grave] whether it is asked for twice */
+function control(key, look, act, grave = false) {
+  const made = make("button", t({ key }), `${look} small`);
+  if (grave) askTwice(made, () => void act());
+  else made.addEventListener("click", () => void act());
+  return made;
+}
+
+/** @param {import("../messages.js").Request} request */
+async function aside(request) {
+  const { problem } = await ask(request);
+  if (problem) showProblem(problem);
+  else await command({ type: "status" });
+}
+
+/** @param {import("../messages.js").Request} request @returns {Promise<Problem | null>} */
+async function command(request) {
+  const { reply, problem } = await ask(request);
+  if (problem) showProblem(problem);
+  else if (reply?.settings) show(reply);
+  return problem;
+}
+
+/** @param {import("../settings.js").Change} settings */
+const set = (settings) => command({ type: "setSettings", settings });
+
+/** @param {string} testId @param {string} text @param {boolean} [wrong] */
+function answer(testId, text, wrong = false) {
+  part(testId).classList.toggle("wrong", wrong);
+  say(part(testId), text);
+}
+
+/** @param {SetAside[]} records */
+function saveSetAside(records) {
+  const lines = records.map(({ kind, record }) => `${JSON.stringify({ kind, record })}\n`);
+  save(lines, "heyho-set-aside.ndjson");
+}
+
+async function exportSetAside() {
+  const { reply, problem } = await ask({ type: "quarantine.list" });
+  if (problem) showProblem(problem);
+  else saveSetAside(reply);
+}
+
+async function discardAll() {
+  const { reply, problem } = await ask({ type: "quarantine.list" });
+  if (problem) return showProblem(problem);
+  await aside({ type: "quarantine.discard", ids: reply.map((/** @type {SetAside} */ record) => record.id) });
+}
+
+async function saveServer() {
+  let serverUrl;
+  try {
+    serverUrl = serverAddress(field("server-address").value);
+  } catch (error) {
+    return answer("server-said", whatIsWrong(/** @type {Problem} */ (error)), true);
+  }
+  // Nothing may be awaited before this: a browser grants it only while it handles the user's click.
+  if (!(await request({ origins: [patternOf(serverUrl)] }))) {
+    return answer("server-said", t({ key: "problem_not_granted" }), true);
+  }
+  const problem = await set({ serverUrl });
+  answer("server-said", problem ? whatIsWrong(problem) : t({ key: "saved" }), !!problem);
+}
+
+/** @param {{ origins: string[], data_collection?: string[] }} permissions */
+function request(permissions) {
+  return browser.permissions.request(permissions).catch(() => false);
+}
+
+/** What the browser must allow for the depth of scrolling; only Firefox knows kinds of data. */
+async function scrollingPermissions() {
+  const all = /** @type {{ data_collection?: string[] }} */ (await browser.permissions.getAll());
+  return all.data_collection
+    ? { origins: EVERYWHERE, data_collection: ["websiteActivity"] }
+    : { origins: EVERYWHERE };
+}
+/** @type {{ origins: string[], data_collection?: string[] }} */
+let scrolling = { origins: EVERYWHERE };
+
+async function showScrolling() {
+  scrolling = await scrollingPermissions();
+  field("scrolling").checked = await browser.permissions.contains(scrolling).catch(() => false);
+}
+
+async function changeScrolling() {
+  if (field("scrolling").checked) await request(scrolling);
+  else await browser.permissions.remove(scrolling).catch(() => false);
+  await showScrolling();
+}
+
+/** @param {string[]} excludedSites */
+async function exclude(excludedSites) {
+  const { reply, problem } = await ask({ type: "setSettings", settings: { excludedSites } });
+  if (reply) show(reply);
+  say(part("exclude-said"), problem ? t({ key: "notASite" }) : "");
+  return !problem;
+}
+
+async function excludeOne() {
+  const site = field("exclude-site").value.trim();
+  const sites = shown?.settings.excludedSites ?? [];
+  if (await exclude([...sites.filter((other) => other !== site), site])) field("exclude-site").value = "";
+}
+
+async function saveDelivery() {
+  const intervalMinutes = Number(field("interval").value);
+  const archiveAfterDays = Number(field("archive-after").value);
+  const problem = await set({ intervalMinutes, archiveAfterDays });
+  answer("delivery-said", problem ? whatIsWrong(problem) : t({ key: "saved" }), !!problem);
+}
+
+async function exportAll() {
+  const { reply, problem } = await ask({ type: "export" });
+  if (problem) return answer("data-said", whatIsWrong(problem), true);
+  save(reply, `heyho-records-${new Date().toISOString().slice(0, 10)}.ndjson`);
+  answer("data-said", t({ key: "exported" }));
+}
+
+async function importFile() {
+  const chosen = field("import");
+  const file = chosen.files?.[0];
+  if (!file) return;
+  const { reply, problem } = await ask({ type: "import", records: await file.text() });
+  chosen.value = "";
+  if (problem) return answer("data-said", whatIsWrong(problem), true);
+  const { captured, heldAlready, notRecorded, refused } = reply;
+  const values = [captured, heldAlready, notRecorded + refused.length];
+  answer("data-said", t({ key: "imported", values }), notRecorded + refused.length > 0);
+  await command({ type: "status" });
+}
+
+/** @param {string} testId @param {() => unknown} act */
+function onSubmit(testId, act) {
+  part(testId).addEventListener("submit", (event) => {
+    event.preventDefault();
+    void act();
+  });
+}
+
+translatePage(document);
+document.title = t({ key: "settingsTitle" });
+const word = t({ key: "eraseWord" });
+say(part("erase-label"), t({ key: "eraseLabel", values: [word] }));
+
+onSubmit("server-form", saveServer);
+part("server-allow").addEventListener("click", async () => {
+  if (shown) await request({ origins: [patternOf(shown.settings.serverUrl)] });
+  await command({ type: "status" });
+});
+field("consent").addEventListener("change", () => void set({ consent: field("consent").checked }));
+field("paused").addEventListener("change", () => void set({ paused: field("paused").checked }));
+field("scrolling").addEventListener("change", () => void changeScrolling());
+onSubmit("exclude-form", excludeOne);
+onSubmit("delivery-form", saveDelivery);
+part("retry-all").addEventListener("click", () => void aside({ type: "quarantine.retry" }));
+part("export-set-aside").addEventListener("click", () => void exportSetAside());
+askTwice(button("discard-all"), () => void discardAll());
+part("restore-all").addEventListener("click", () => void aside({ type: "archive.restore" }));
+part("export").addEventListener("click", () => void exportAll());
+field("import").addEventListener("change", () => void importFile());
+field("erase-word").addEventListener("input", () => {
+  button("erase").disabled = !confirms(field("erase-word").value, word);
+});
+
+void showScrolling();
+browser.permissions.onAdded.addListener(() => void showScrolling());
+browser.permissions.onRemoved.addListener(() => void showScrolling());
+void follow(show);
+void command({ type: "status" });

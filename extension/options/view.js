@@ -1,0 +1,83 @@
+// @ts-check
+
+/**
+ * @typedef {import("../snapshot.js").Snapshot} Snapshot
+ * @typedef {import("../shared/text.js").Text} Text
+ * @typedef {{ pageVisits: number, tabAggregates: number }} Counts
+ * @typedef {{ name: Text, counts: Counts, total: number }} Line
+ */
+
+/** Where a record can be, in the order of the table. */
+const PLACES = /** @type {const} */ ([
+  "acknowledged",
+  "pending",
+  "parked",
+  "quarantined",
+  "archived",
+  "discarded",
+  "unrecoverable",
+]);
+
+/**
+ * The books as a table: a line for each place, their sum, what was recorded, and whether the two agree.
+ *
+ * @param {Snapshot} snapshot
+ */
+export function booksOf(snapshot) {
+  const lines = PLACES.map((place) => line(`place_name_${place}`, snapshot[place]));
+  const sum = line("sum", {
+    pageVisits: lines.reduce((total, { counts }) => total + counts.pageVisits, 0),
+    tabAggregates: lines.reduce((total, { counts }) => total + counts.tabAggregates, 0),
+  });
+  const captured = line("captured", snapshot.captured);
+  const balances =
+    sum.counts.pageVisits === captured.counts.pageVisits &&
+    sum.counts.tabAggregates === captured.counts.tabAggregates;
+  return { lines, sum, captured, balances };
+}
+
+/** @param {string} key @param {Counts} counts @returns {Line} */
+function line(key, counts) {
+  return { name: { key }, counts, total: counts.pageVisits + counts.tabAggregates };
+}
+
+/**
+ * What is checked, and how it stands.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {{ right: boolean, text: Text }[]}
+ */
+export function checksOf({ health, serverAllowed, problem }) {
+  /** @param {boolean} right @param {string} key */
+  const check = (right, key) => ({ right, text: { key: `${key}${right ? "Right" : "Wrong"}` } });
+  return [
+    check(health.booksBalance, "checkBooks"),
+    check(serverAllowed, "checkServer"),
+    check(problem?.code !== "storage", "checkStorage"),
+  ];
+}
+
+/**
+ * The last sync that found work, in figures.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {{ name: Text, value: number | Text, unit: "number" | "bytes" | "seconds" }[]}
+ */
+export function factsOf({ lastReport }) {
+  if (!lastReport) return [];
+  const { attempted, created, updated, requests, retries, bytesSent, durationMs } = lastReport;
+  return [
+    { name: { key: "factDelivered" }, value: created + updated, unit: "number" },
+    { name: { key: "factAttempted" }, value: attempted, unit: "number" },
+    {
+      name: { key: "factRequests" },
+      value: { key: "requestsAndRetries", values: [requests, retries] },
+      unit: "number",
+    },
+    { name: { key: "factBytes" }, value: bytesSent, unit: "bytes" },
+    { name: { key: "factDuration" }, value: durationMs / 1000, unit: "seconds" },
+  ];
+}
+
+/** Whether the word was typed with which the user confirms that everything is to be erased. @param {string} typed @param {string} word */
+export const confirms = (typed, word) => typed.trim().toLocaleLowerCase() === word.toLocaleLowerCase();

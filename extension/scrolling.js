@@ -1,0 +1,24 @@
+// @ts-check
+import { browser } from "./browser.js";
+import { allowedByBrowser } from "./permissions.js";
+
+/** @type {chrome.scripting.RegisteredContentScript} */
+const SCRIPT = {
+  id: "scrolling",
+  js: ["content.js"],
+  matches: ["http://*/*", "https://*/*"],
+  runAt: "document_idle",
+};
+
+/**
+ * Sees to it that pages tell how far they are scrolled, or don't. The browser runs the script only on sites which the
+ * user let the extension read.
+ *
+ * @param {boolean} consent
+ */
+export async function followScrolling(consent) {
+  const wanted = consent && (await allowedByBrowser()).scrolling;
+  const registered = await browser.scripting.getRegisteredContentScripts({ ids: [SCRIPT.id] });
+  if (wanted && !registered.length) await browser.scripting.registerContentScripts([SCRIPT]);
+  if (!wanted && registered.length) await browser.scripting.unregisterContentScripts({ ids: [SCRIPT.id] });
+}

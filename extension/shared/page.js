@@ -1,0 +1,79 @@
+// @ts-check
+import { browser } from "../browser.js";
+import { t, translated } from "./text.js";
+
+/** @typedef {{ code: string, message: string }} Problem */
+
+/** The part of the page with this `data-testid`. @param {string} testId @returns {HTMLElement} */
+export const part = (testId) =>
+  /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${testId}"]`));
+/** @param {string} testId */
+export const button = (testId) => /** @type {HTMLButtonElement} */ (part(testId));
+/** @param {string} testId */
+export const field = (testId) => /** @type {HTMLInputElement} */ (part(testId));
+
+/** Leaves a text that hasn't changed alone, so that screen readers stay quiet. @param {Element} element @param {string} text */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Makes an element with a text.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {string} [text] @param {string} [className]
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, text = "", className = "") {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  if (className) element.className = className;
+  return element;
+}
+
+/**
+ * Asks the background.
+ *
+ * @param {import("../messages.js").Request} request
+ * @returns {Promise<{ reply: any, problem: Problem | null }>}
+ */
+export async function ask(request) {
+  try {
+    const reply = await browser.runtime.sendMessage(request);
+    return reply?.error ? { reply: null, problem: reply.error } : { reply, problem: null };
+  } catch (error) {
+    return { reply: null, problem: { code: "unexpected", message: String(error) } };
+  }
+}
+
+/** @param {Problem} problem */
+export const whatIsWrong = ({ code, message }) =>
+  translated(`problem_${code}`) || message || t({ key: "problem_unexpected" });
+/** @param {Problem} problem */
+export const whatHelps = ({ code }) => translated(`help_${code}`) ?? t({ key: "help_unexpected" });
+
+/** Lets the user keep `pieces` as a file. @param {string[]} pieces @param {string} name */
+export function save(pieces, name) {
+  const url = URL.createObjectURL(new Blob(pieces, { type: "application/x-ndjson" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** Acts on the second click, and asks on the first; whoever looks elsewhere has not meant it. @param {HTMLButtonElement} control @param {() => void} act */
+export function askTwice(control, act) {
+  const text = control.textContent ?? "";
+  let asked = false;
+  /** @param {boolean} asks */
+  const turn = (asks) => {
+    asked = asks;
+    control.textContent = asks ? t({ key: "really" }) : text;
+  };
+  control.addEventListener("click", () => {
+    if (asked) act();
+    turn(!asked);
+  });
+  control.addEventListener("blur", () => turn(false));
+}

@@ -1,0 +1,197 @@
+// What leaves the browser, looked at on its way: both browsers, the real backend, words that must not be seen.
+import assert from "node:assert/strict";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { launchChromium } from "../../scripts/lib/chromium.mjs";
+import { launchFirefox } from "../../scripts/lib/firefox.mjs";
+import { CREDENTIALS, World } from "./support.mjs";
+import { Wiretap } from "./wiretap.mjs";
+
+const BROWSERS = { Chromium: inChromium, Firefox: inFirefox };
+
+for (const [name, launch] of Object.entries(BROWSERS)) {
+  describe(name, () => {
+    let world, backend, account, tap, browser;
+
+    before(async () => {
+      world = await World.begin();
+      ({ backend, account } = await world.backend());
+      tap = await Wiretap.begin(backend);
+      world.endsWith(() => tap.end());
+      browser = await launch(world, tap.port);
+    });
+    after(() => world.end());
+
+    /** Visits a page, and tries to deliver what came of it. */
+    async function visitAndSync(url) {
+      await browser.visit(url);
+      await browser.ask({ type: "syncNow" });
+    }
+
+    /** Whether anything that the extension sent, or any row on the server, holds a word. */
+    async function isSeen(word) {
+      const sent = tap.fromTheExtension.some((request) => JSON.stringify(request).includes(word));
+      return sent || JSON.stringify(await account.rows()).includes(word);
+    }
+
+    test("nothing leaves the browser before the question is answered, nor after a no", async () => {
+      await visitAndSync("http://before-consent.example/harbour");
+      await browser.answer("no");
+      await visitAndSync("http://after-no.example/harbour");
+      assert.deepEqual(tap.fromTheExtension, []);
+      const { captured, settings } = await browser.ask({ type: "status" });
+      assert.deepEqual([captured, settings.consent], [{ pageVisits: 0, tabAggregates: 0 }, false]);
+      assert.ok(settings.answeredAt, "the no is remembered");
+    });
+
+    test("after a yes a visit is delivered, and nothing of what was before", async () => {
+      await browser.answer("yes");
+      await browser.ask({ type: "setSettings", settings: { serverUrl: backend.base } });
+      await browser.ask({ type: "signIn", ...CREDENTIALS });
+      await visitAndSync("http://said-yes.example/harbour");
+      assert.ok(await isSeen("said-yes.example"));
+      assert.ok(!(await isSeen("before-consent")) && !(await isSeen("after-no")));
+    });
+
+    test("how far a page was seen travels only where the page may be read", async () => {
+      await visitAndSync("http://localhost/long");
+      const { tabAggregates, pageVisits } = await account.rows();
+      const depth = (host) => {
+        const visit = pageVisits.find(({ url }) => new URL(url).host === host);
+        return tabAggregates.find((aggregate) => aggregate.page_visit_id === visit.id).scroll_depth_percent;
+      };
+      const measured = depth("localhost");
+      if (name === "Chromium") assert.ok(measured > 20 && measured < 60, `${measured} % of three screens`);
+      else assert.ok(!measured, "Firefox asks for this kind of data by itself");
+      assert.ok(!depth("said-yes.example"));
+    });
+
+    test("an excluded site and its subdomains are neither recorded nor sent, and a bad entry is told", async () => {
+      const exclude = (excludedSites) => browser.ask({ type: "setSettings", settings: { excludedSites } });
+      await exclude(["secret.example", "*.half.example"]);
+      await assert.rejects(exclude(["secret.example", "no site at all"]));
+      for (const host of ["secret.example", "mail.secret.example", "sub.half.example"]) {
+        await visitAndSync(`http://${host}/sentinel-excluded`);
+      }
+      await visitAndSync("http://half.example/allowed");
+      assert.ok(await isSeen("half.example/allowed"));
+      assert.ok(!(await isSeen("secret.example")) && !(await isSeen("sentinel-excluded")));
+    });
+
+    test("a private window is not recorded", async () => {
+      const arrived = tap.hears("private-window.example");
+      await browser.visitPrivately("http://private-window.example/harbour", arrived);
+      await visitAndSync("http://after-private.example/harbour");
+      assert.ok(await isSeen("after-private.example"));
+      assert.ok(!(await isSeen("private-window")));
+    });
+
+    test("a pause records nothing and sends nothing", async () => {
+      await browser.ask({ type: "setSettings", settings: { paused: true } });
+      const before = tap.fromTheExtension.length;
+      await visitAndSync("http://paused.example/harbour");
+      assert.equal(tap.fromTheExtension.length, before);
+      await browser.ask({ type: "setSettings", settings: { paused: false } });
+      await visitAndSync("http://going-on.example/harbour");
+      assert.ok(await isSeen("going-on.example"));
+      assert.ok(!(await isSeen("http://paused.example")));
+    });
+
+    test("while the server is away records wait, and go to it when it is back", async () => {
+      tap.instead = 503;
+      await visitAndSync("http://offline.example/harbour");
+      const { pending, problem } = await browser.ask({ type: "status" });
+      assert.deepEqual([pending.pageVisits > 0, problem?.code], [true, "server trouble"]);
+      tap.instead = null;
+      await browser.ask({ type: "syncNow" });
+      assert.ok(JSON.stringify(await account.rows()).includes("http://offline.example/harbour"));
+    });
+
+    test("another account gets nothing of what the first one recorded", async () => {
+      const other = { email: "grace@example.org", password: "another paper boat" };
+      const grace = await backend.account(other.email, other.password);
+      tap.instead = 503;
+      await visitAndSync("http://of-ada.example/harbour");
+      tap.instead = null;
+      await browser.ask({ type: "signIn", ...other });
+      await visitAndSync("http://of-grace.example/harbour");
+      const { parked } = await browser.ask({ type: "status" });
+      assert.ok(parked.pageVisits > 0);
+      const rows = JSON.stringify(await grace.rows());
+      assert.ok(rows.includes("of-grace.example") && !rows.includes("of-ada.example"));
+      await browser.ask({ type: "signIn", ...CREDENTIALS });
+      await browser.ask({ type: "syncNow" });
+      assert.ok(JSON.stringify(await account.rows()).includes("of-ada.example"));
+    });
+
+    test("the extension has spoken to nobody but its server", () => {
+      const { host } = new URL(backend.origin);
+      const others = tap.fromTheExtension.filter((request) => request.host !== host);
+      assert.deepEqual(
+        others.map(({ url }) => url),
+        [],
+      );
+    });
+  });
+}
+
+async function inChromium(world, port) {
+  const browser = await launchChromium({
+    profile: path.join(world.folder, "profile"),
+    args: [`--proxy-server=127.0.0.1:${port}`, "--proxy-bypass-list=<-loopback>"],
+  });
+  world.endsWith(() => browser.close());
+  const popup = await browser.openPopup();
+  return {
+    ask: (message) => popup.ask(message),
+    async answer(word) {
+      const page = await browser.context.newPage();
+      await page.goto(`chrome-extension://${browser.extensionId}/firstrun/firstrun.html`);
+      await page.getByTestId(`consent-${word}`).click();
+      await page.locator(`body[data-answer="${word}"]`).waitFor();
+      await page.close();
+    },
+    async visit(url) {
+      const page = await browser.context.newPage();
+      await page.goto(url);
+      await page.close();
+      await popup.page.bringToFront();
+    },
+    /** From the extension's own page: a driver's contexts are not the windows that a user opens. */
+    async visitPrivately(url, arrived) {
+      await popup.page.evaluate(async (address) => {
+        await chrome.windows.create({ url: address, incognito: true });
+      }, url);
+      await arrived;
+    },
+  };
+}
+
+async function inFirefox(world, port) {
+  const firefox = await launchFirefox({
+    "network.proxy.type": 1,
+    "network.proxy.http": "127.0.0.1",
+    "network.proxy.http_port": port,
+    "network.proxy.allow_hijacking_localhost": true,
+  });
+  world.endsWith(() => firefox.close());
+  await firefox.openPopup();
+  return {
+    async ask(message) {
+      const reply = await firefox.ask(message);
+      if (reply?.error) throw new Error(`${message.type}: ${reply.error.code}`);
+      return reply;
+    },
+    async answer(word) {
+      await firefox.openPage("firstrun/firstrun.html", 'body:not([data-answer="unknown"])');
+      await firefox.part(`consent-${word}`).click();
+      await firefox.waitFor(`body[data-answer="${word}"]`);
+      await firefox.openPopup();
+    },
+    async visit(url) {
+      await firefox.driver.get(url);
+      await firefox.openPopup();
+    },
+    visitPrivately: (url, arrived) => firefox.visitPrivately(url, arrived),
+  };
+}
