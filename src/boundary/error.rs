@@ -29,6 +29,7 @@ pub(super) fn from_engine(failure: EngineError) -> JsValue {
             let place = of_record(kind, index, cause.field());
             error("RecordError", cause.code(), &cause.to_string(), &place)
         }
+        EngineError::NobodysChoice => error("AccountError", "no_account", &failure.to_string(), &[]),
         EngineError::Outbox(failure) => from_outbox(failure),
     }
 }

@@ -1,6 +1,7 @@
 //! The door to JavaScript: turns values into ours and ours into values. It decides nothing.
 
 mod aside;
+mod erasure;
 mod error;
 mod options;
 mod types;

@@ -177,6 +177,23 @@ export interface Status {
   archived: Counts;
   discarded: Counts;
   unrecoverable: Counts;
+  /** Of `parked`: captured signed out, and nobody's until `claimRecords` or `discardUnclaimed`. */
+  unclaimed: Counts;
+  /** Of `parked`: what waits for other servers than the one that is set, by the server's origin. */
+  elsewhere: Array<Counts & { server: string; mayBeTaken: boolean }>;
+  /** What servers have not yet confirmed to have erased. */
+  erasing: Array<{
+    /** Null: everything. */
+    site: string | null;
+    /** The server's origin. */
+    server: string;
+    /** When it was asked for. */
+    since: number;
+    /** The server has said that it can't; it is asked again once a day. */
+    unable: boolean;
+    /** Its account is not the one that is signed in. */
+    waitsForSignIn: boolean;
+  }>;
   problem: { code: string; message: string; since: number } | null;
   lastSuccessAt: number | null;
   lastAttemptAt: number | null;

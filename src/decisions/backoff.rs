@@ -59,6 +59,11 @@ impl Retry {
         (left > Millis(0)).then_some(left)
     }
 
+    /// Whether nothing may be sent for it yet. A user's click overrides our own backoff, never a server's wait.
+    pub fn holds(&self, now: UnixMillis, by_hand: bool) -> bool {
+        self.left(now).is_some() && !(by_hand && self.asked_by == AskedBy::Us)
+    }
+
     /// The same wait on a clock that was set back: it begins anew now.
     pub fn on_clock(self, now: UnixMillis) -> Self {
         if now >= self.since {

@@ -112,7 +112,7 @@ pub struct Books {
     #[serde(default)]
     anything_returned: bool,
     /// Oldest first; the last one takes what is captured now.
-    epochs: Vec<Epoch>,
+    pub(super) epochs: Vec<Epoch>,
 }
 
 /// A change that the books can't carry: the rows and the counts have come apart.
@@ -192,13 +192,6 @@ impl Books {
         self.fold_settled_epochs();
     }
 
-    /// Hands over everything that was captured signed out.
-    pub fn give_nobodys_to(&mut self, owner: &Owner) {
-        for epoch in self.epochs.iter_mut().filter(|epoch| epoch.owner.is_none()) {
-            epoch.owner = Some(owner.clone());
-        }
-    }
-
     // An epoch without rows is only its counts; they are kept under the same owner's next one, so that the table stays
     // as short as the number of accounts with records on this machine.
     fn fold_settled_epochs(&mut self) {
@@ -248,6 +241,19 @@ impl Books {
         key
     }
 
+    /// Everything that is on this machine was given up at once.
+    pub fn discard_everything(&mut self) {
+        for epoch in &mut self.epochs {
+            let next = RowKey::new(epoch.number, self.next_count);
+            epoch.lowest = PerKind { page_visits: next, tab_aggregates: next };
+            for kind in Kind::ALL {
+                let counts = epoch.counts.of_mut(kind);
+                counts.discarded += counts.held();
+                (counts.pending, counts.quarantined, counts.archived) = (0, 0, 0);
+            }
+        }
+    }
+
     /// Moves `records` of `epoch` from one place to another.
     ///
     /// # Errors
@@ -269,11 +275,12 @@ impl Books {
         Ok(())
     }
 
-    /// Notes that no row of this kind stands below `key` in its epoch any more.
-    pub fn settled_below(&mut self, kind: Kind, key: RowKey) -> Result<(), BooksError> {
-        let lowest = self.epoch_mut(key.epoch())?.lowest.of_mut(kind);
-        *lowest = (*lowest).max(key);
-        Ok(())
+    /// Notes that no row of this kind stands below `key` in its epoch any more; an epoch that is gone has none anyway.
+    pub fn settled_below(&mut self, kind: Kind, key: RowKey) {
+        if let Ok(epoch) = self.epoch_mut(key.epoch()) {
+            let lowest = epoch.lowest.of_mut(kind);
+            *lowest = (*lowest).max(key);
+        }
     }
 
     /// The oldest epoch of `owner` with something to send, of those behind `after`, and where its rows are to be read.
@@ -302,8 +309,12 @@ impl Books {
 
     /// How many records of `owner` wait to be sent.
     pub fn pending_of(&self, owner: &Owner) -> PerKind<u64> {
+        self.pending_under(Some(owner))
+    }
+
+    pub(super) fn pending_under(&self, owner: Option<&Owner>) -> PerKind<u64> {
         let mut pending = PerKind::default();
-        for epoch in self.epochs.iter().filter(|epoch| epoch.owner.as_ref() == Some(owner)) {
+        for epoch in self.epochs.iter().filter(|epoch| epoch.owner.as_ref() == owner) {
             for kind in Kind::ALL {
                 *pending.of_mut(kind) += epoch.counts.of(kind).pending;
             }
@@ -449,8 +460,8 @@ mod tests {
         let mut books = Books::default();
         books.hand_to(Some(&owner("a")));
         let keys = capture(&mut books, 3);
-        books.settled_below(Kind::PageVisit, keys[1]).unwrap();
-        books.settled_below(Kind::PageVisit, keys[0]).unwrap();
+        books.settled_below(Kind::PageVisit, keys[1]);
+        books.settled_below(Kind::PageVisit, keys[0]);
         let (_, ranges) = books.next_to_send(&owner("a"), None).unwrap();
         assert_eq!(ranges.page_visits.from, keys[1]);
         assert!(ranges.page_visits.contains(keys[2]));

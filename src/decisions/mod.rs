@@ -3,6 +3,8 @@
 pub mod abilities;
 pub mod backoff;
 pub mod batch;
+pub mod erasure;
+pub mod handover;
 pub mod health;
 pub mod ledger;
 pub mod limits;

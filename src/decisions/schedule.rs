@@ -1,6 +1,6 @@
 //! When to sync, and when to be woken for it (rules 7 and 9, step 2 of the sync loop).
 
-use super::backoff::{AskedBy, Retry};
+use super::backoff::Retry;
 use crate::words::policy::{EARLIEST_RETRY_ALARM, OVERDUE_AFTER, STUCK_AFTER};
 use crate::words::time::{Millis, UnixMillis};
 
@@ -17,6 +17,8 @@ pub struct Situation {
     pub address_is_safe: bool,
     /// Records of this account wait to be sent.
     pub anything_to_send: bool,
+    /// Its server is to be told what the user wants erased.
+    pub anything_to_erase: bool,
     /// The wait after an earlier failure.
     pub retry: Option<Retry>,
     /// The user asked for it by hand.
@@ -74,20 +76,21 @@ impl Stop {
     }
 }
 
-/// Decides whether a trigger begins a sync. A user's click overrides our own backoff, never a server's wait.
+/// Decides whether a trigger begins a sync. A user's click overrides our own backoff, never a server's wait. An erase is
+/// the user's own word: it goes out during a pause and without consent too.
 pub fn gate(situation: &Situation, now: UnixMillis) -> Gate {
-    let waits = situation.retry.filter(|retry| !(situation.by_hand && retry.asked_by == AskedBy::Us));
-    if !situation.consent {
+    let erases = situation.anything_to_erase;
+    if !situation.consent && !erases {
         Gate::Stop(Stop::ConsentMissing)
-    } else if situation.paused {
+    } else if situation.paused && !erases {
         Gate::Stop(Stop::Paused)
     } else if !situation.signed_in {
         Gate::Stop(Stop::SignedOut)
-    } else if !situation.anything_to_send {
+    } else if !situation.anything_to_send && !erases {
         Gate::NothingToSend
     } else if !situation.address_is_safe {
         Gate::Stop(Stop::InsecureAddress)
-    } else if waits.is_some_and(|retry| retry.left(now).is_some()) {
+    } else if situation.retry.is_some_and(|retry| retry.holds(now, situation.by_hand)) {
         Gate::Stop(Stop::Waiting)
     } else {
         Gate::Go
@@ -117,6 +120,7 @@ pub fn retry_alarm(retry: Option<&Retry>, now: UnixMillis) -> UnixMillis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decisions::backoff::AskedBy;
 
     const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -127,6 +131,7 @@ mod tests {
             signed_in: true,
             address_is_safe: true,
             anything_to_send: true,
+            anything_to_erase: false,
             retry: None,
             by_hand: false,
         }
@@ -149,6 +154,21 @@ mod tests {
         }
         assert_eq!(gate(&ready(), NOW), Gate::Go);
         assert_eq!(gate(&Situation { anything_to_send: false, ..ready() }, NOW), Gate::NothingToSend);
+    }
+
+    #[test]
+    fn an_erase_needs_neither_consent_nor_records_but_a_login_and_its_turn() {
+        let erase = Situation { anything_to_erase: true, anything_to_send: false, ..ready() };
+        for situation in [erase, Situation { consent: false, ..erase }, Situation { paused: true, ..erase }] {
+            assert_eq!(gate(&situation, NOW), Gate::Go);
+        }
+        for (situation, stop) in [
+            (Situation { signed_in: false, ..erase }, Stop::SignedOut),
+            (Situation { address_is_safe: false, ..erase }, Stop::InsecureAddress),
+            (Situation { retry: retry(AskedBy::Us), ..erase }, Stop::Waiting),
+        ] {
+            assert_eq!(gate(&situation, NOW), Gate::Stop(stop));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::erasure::Intent;
+use super::handover::Elsewhere;
 use super::health::{Findings, Rebuilt};
 use super::ledger::{Books, Totals};
 use super::report::Report;
@@ -48,6 +50,9 @@ pub struct Status {
     pub archived: PerKind<u64>,
     pub discarded: PerKind<u64>,
     pub unrecoverable: PerKind<u64>,
+    pub unclaimed: PerKind<u64>,
+    pub elsewhere: Vec<Elsewhere>,
+    pub erasing: Vec<ShownErasure>,
     pub problem: Option<ShownProblem>,
     pub last_success_at: Option<UnixMillis>,
     pub last_attempt_at: Option<UnixMillis>,
@@ -55,6 +60,29 @@ pub struct Status {
     pub progress: Option<ShownProgress>,
     pub last_report: Option<Report>,
     pub health: Health,
+}
+
+/// An erase that a server has not confirmed.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownErasure {
+    /// The site; none for everything.
+    pub site: Option<String>,
+    /// The server's origin.
+    pub server: String,
+    /// When the user asked for it.
+    pub since: UnixMillis,
+    /// The server has said that it can't; it is asked again once a day.
+    pub unable: bool,
+    /// It waits until its account is signed in.
+    pub waits_for_sign_in: bool,
+}
+
+// The user may see the site, a log may not (rule 11).
+impl std::fmt::Debug for ShownErasure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShownErasure").field("since", &self.since).finish_non_exhaustive()
+    }
 }
 
 /// A problem in words.
@@ -145,6 +173,9 @@ pub fn status(books: &Books, state: &SyncState, present: &Present) -> Status {
         archived: count(|of| of.counts.archived),
         discarded: count(|of| of.counts.discarded),
         unrecoverable: count(|of| of.counts.unrecoverable),
+        unclaimed: books.unclaimed(),
+        elsewhere: books.elsewhere(),
+        erasing: state.erasures.there.iter().map(|intent| shown_erasure(intent, books)).collect(),
         problem: state.problem.map(|problem| ShownProblem {
             code: problem.code.as_str(),
             message: problem.code.message(),
@@ -186,6 +217,16 @@ fn state_of(state: &SyncState, present: &Present, waiting: bool) -> State {
         State::Waiting
     } else {
         State::Idle
+    }
+}
+
+fn shown_erasure(intent: &Intent, books: &Books) -> ShownErasure {
+    ShownErasure {
+        site: intent.site.clone(),
+        server: intent.owner.origin.clone(),
+        since: intent.to,
+        unable: intent.unable,
+        waits_for_sign_in: books.owner() != Some(&intent.owner),
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::abilities::Learnt;
 use super::backoff::Retry;
+use super::erasure::Erasures;
 use super::health::Health;
 use super::limits::Adaptive;
 use super::report::Report;
@@ -40,6 +41,8 @@ pub struct SyncState {
     pub outlived: Vec<RowKey>,
     /// Waiting records may be on the server already: some were imported or put back.
     pub doubtful: bool,
+    /// What the user wants gone and is not yet.
+    pub erasures: Erasures,
     /// The account of the last run that found work.
     pub last_report: Option<Report>,
     /// How far the running drain is; left behind by a worker that died.

@@ -4,6 +4,7 @@ mod abilities;
 mod blame;
 mod deliver;
 mod dissect;
+mod erasure;
 mod find;
 mod head;
 mod health;
@@ -46,6 +47,8 @@ pub struct Engine<S, T, C, H> {
     settings: RefCell<Settings>,
     changing: Mutex<()>,
     running: Cell<bool>,
+    // How often something was erased here.
+    erased: Cell<u32>,
     // The last wait, should the database not have taken it.
     heeds: Cell<Option<Retry>>,
     // What the tracker remembers; none before the first event. Events are taken one after another.
@@ -69,6 +72,7 @@ where
             settings: RefCell::default(),
             changing: Mutex::new(()),
             running: Cell::new(false),
+            erased: Cell::new(0),
             heeds: Cell::new(None),
             tracker: Mutex::new(None),
         }

@@ -32,6 +32,9 @@ pub enum EngineError {
         /// What is wrong with it.
         error: RecordError,
     },
+    /// Records can't be handed over: nobody is signed in, or it isn't clear whose are meant.
+    #[error("nobody is signed in, or several accounts of that server come into question")]
+    NobodysChoice,
     /// The outbox failed.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
@@ -114,17 +117,17 @@ where
         let recordable =
             |url: &str| Address::parse(url).is_some_and(|a| !settings.excluded.excludes(a.host()));
         let rules = Rules { recordable: &recordable };
-        self.track(|state, ids| tracker::step(state, event, ids, &rules)).await
+        Ok(self.track(|state, ids| tracker::step(state, event, ids, &rules)).await?)
     }
 
     /// Ends the visits that go on, and records them.
-    pub(super) async fn end_open_visits(&self, ending: Ending) -> Result<(), EngineError> {
+    pub(super) async fn end_open_visits(&self, ending: Ending) -> Result<(), OutboxError> {
         let now = self.clock.now();
         self.track(|state, ids| tracker::end_all(state, now, ids, ending)).await.map(|_| ())
     }
 
     /// Forgets the visits that go on, unrecorded.
-    pub(super) async fn forget_open_visits(&self) -> Result<(), EngineError> {
+    pub(super) async fn forget_open_visits(&self) -> Result<(), OutboxError> {
         self.track(|state, _| {
             tracker::forget_all(state);
             Step::default()
@@ -133,11 +136,11 @@ where
         .map(|_| ())
     }
 
-    // Returns whether a visit goes on.
-    async fn track(
+    /// Lets the tracker take something, and keeps what it makes and remembers. Returns whether a visit goes on.
+    pub(super) async fn track(
         &self,
         take: impl FnOnce(&mut TrackerState, &mut dyn IdSource) -> Step,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<bool, OutboxError> {
         let mut remembered = self.tracker.lock().await;
         let mut state = match remembered.take() {
             Some(state) => state,

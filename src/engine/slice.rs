@@ -44,10 +44,12 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) withholds: bool,
     /// Settlements with something acknowledged so far: proof that the server works.
     pub(super) stores: u64,
-    options: RunOptions,
+    pub(super) options: RunOptions,
     deadline: Millis,
     pub(super) owner: Option<Owner>,
     refreshed: bool,
+    /// What the engine had erased when the slice began: what it has read since is there.
+    erased: u32,
     /// The exclusions that the last batch was prepared under.
     pub(super) prepared_under: SiteRules,
     /// Whether the server has read a compressed body in this slice.
@@ -93,6 +95,7 @@ where
         report: Report,
         options: RunOptions,
         doubt: Doubt,
+        erased: u32,
     ) -> Self {
         let doubt = if overview.state.doubtful { Doubt::Everything } else { doubt };
         let settings = engine.settings();
@@ -110,6 +113,7 @@ where
             deadline: Millis(engine.clock.monotonic().0.saturating_add(budget.0)),
             owner: settings.owner(),
             refreshed: false,
+            erased,
             prepared_under: SiteRules::default(),
             gzip_is_read: false,
             keeps_order: false,
@@ -132,6 +136,10 @@ where
     }
 
     pub(super) async fn run(&mut self) -> Result<End, Halt> {
+        self.ask_to_erase().await?;
+        if let Some(stop) = self.must_stop(0) {
+            return Ok(End::Stopped(stop));
+        }
         self.learn_abilities().await?;
         loop {
             if let Some(piece) = self.state.unexplained.next_piece() {
@@ -234,6 +242,8 @@ where
             Some(Stop::Paused)
         } else if settings.owner().is_none() || settings.owner() != self.owner {
             Some(Stop::SignedOut)
+        } else if self.engine.erased.get() != self.erased {
+            Some(Stop::SettingsChanged)
         } else if self.options.max_batches.is_some_and(|most| batches >= most) {
             Some(Stop::EnoughBatches)
         } else if self.engine.clock.monotonic() >= self.deadline {

@@ -42,7 +42,10 @@ where
     /// [`OutboxError`] where the database fails; what was settled before stays settled.
     pub async fn sync(&self, options: RunOptions) -> Result<Report, OutboxError> {
         let started_at = self.clock.now();
-        let Overview { books, mut state, .. } = self.healed_overview().await?;
+        let turn = self.changing.lock().await;
+        let Overview { books, mut state, .. } = self.erase_what_is_left().await?;
+        let erased = self.erased.get();
+        drop(turn);
         state.retry = backoff::longer(state.retry, self.heeds.get());
         let settings = self.settings();
         let owner = settings.owner();
@@ -54,6 +57,9 @@ where
             signed_in: owner.is_some(),
             address_is_safe: owner::may_be_sent_to(&settings.server_url),
             anything_to_send: remaining.total() > 0,
+            anything_to_erase: owner
+                .as_ref()
+                .is_some_and(|owner| !state.erasures.due(owner, started_at, options.by_hand).is_empty()),
             retry: state.retry,
             by_hand: options.by_hand,
         };
@@ -78,7 +84,7 @@ where
             self.host.arm_retry(Some(schedule::retry_alarm(None, started_at)));
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         };
-        let result = self.run_slice(report, options).await;
+        let result = self.run_slice(report, options, erased).await;
         drop(lock);
         drop(running);
         self.host.changed();
@@ -103,7 +109,12 @@ where
         Ok(self.host.try_lock(true).await)
     }
 
-    async fn run_slice(&self, report: Report, options: RunOptions) -> Result<Report, OutboxError> {
+    async fn run_slice(
+        &self,
+        report: Report,
+        options: RunOptions,
+        erased: u32,
+    ) -> Result<Report, OutboxError> {
         let now = self.clock.now();
         self.host.arm_retry(Some(schedule::retry_alarm(None, now)));
         let mut doubt = Doubt::None;
@@ -117,7 +128,7 @@ where
                 slice::begin(state, now);
             }))
             .await?;
-        let mut slice = slice::Slice::new(self, token, overview, report, options, doubt);
+        let mut slice = slice::Slice::new(self, token, overview, report, options, doubt, erased);
         let end = slice.run().await;
         if !matches!(end, Err(Halt::Outbox(_))) && slice.has_time_for(Millis(0)) {
             self.count_some_rows(token, matches!(end, Ok(End::Drained))).await;
@@ -134,7 +145,8 @@ where
     async fn finish(&self, token: u64, mut report: Report, end: End) -> Result<Report, OutboxError> {
         let now = self.clock.now();
         let Overview { books, mut state, .. } = self.outbox.overview().await?;
-        report.remaining = self.settings().owner().map(|owner| books.pending_of(&owner)).unwrap_or_default();
+        let owner = self.settings().owner();
+        report.remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
         report.duration_ms = now.since(report.started_at).max(Millis(0));
         report = match end {
             _ if report.remaining.total() == 0 => report,
@@ -153,8 +165,10 @@ where
             Err(error) => return Err(error),
         }
         self.mirror(&books).await;
+        let next = schedule::retry_alarm(state.retry.as_ref(), now);
         let left = report.remaining.total() > 0;
-        self.host.arm_retry(left.then(|| schedule::retry_alarm(state.retry.as_ref(), now)));
+        let erase_at = owner.and_then(|owner| state.erasures.next_at(&owner, now)).map(|at| at.max(next));
+        self.host.arm_retry(if left { Some(next) } else { erase_at });
         Ok(report)
     }
 }

@@ -5,6 +5,7 @@
 mod append;
 mod aside;
 mod count;
+mod erase;
 mod settle;
 
 use std::cell::Cell;
@@ -211,6 +212,7 @@ impl<S: Store> Outbox<S> {
                 last_success_at: state.last_success_at,
                 // A server that has counted once is not believed without counts again (rule 1).
                 server: std::mem::take(&mut state.server),
+                erasures: std::mem::take(&mut state.erasures),
                 ..SyncState::default()
             };
         }))

@@ -185,8 +185,8 @@ impl Model {
                 let pending =
                     self.records.iter().filter(|each| each.shelf() == (epoch, kind, Place::Pending));
                 if let Some(lowest) = pending.map(|record| record.key).min() {
-                    books.settled_below(kind, lowest).unwrap();
-                    books.settled_below(kind, RowKey::first_of(epoch)).unwrap();
+                    books.settled_below(kind, lowest);
+                    books.settled_below(kind, RowKey::first_of(epoch));
                     let found = books.epochs().iter().find(|each| each.number == epoch);
                     assert_eq!(
                         found.map(|each| *each.lowest.of(kind)),

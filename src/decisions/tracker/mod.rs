@@ -123,16 +123,19 @@ pub fn forget_all(state: &mut TrackerState) {
     *state = TrackerState::default();
 }
 
-/// Forgets a site, and hands out nothing: an open stay on it, its pages in tabs, and its durations. `of_site` is asked
-/// with domains (see [`web_domain`]).
-pub fn forget_site(state: &mut TrackerState, of_site: &dyn Fn(&str) -> bool) {
-    let gone = |url: &str| web_domain(url).is_some_and(|domain| of_site(&domain));
-    let dropped = state.stay.take_if(|stay| gone(&stay.url));
+/// Forgets pages, and hands out nothing: an open stay on one, those that tabs show, and the durations of a host. `of_page`
+/// is asked with addresses as the browser names them, `of_host` with domains (see [`web_domain`]).
+pub fn forget_pages(
+    state: &mut TrackerState,
+    of_page: &dyn Fn(&str) -> bool,
+    of_host: &dyn Fn(&str) -> bool,
+) {
+    let dropped = state.stay.take_if(|stay| of_page(&stay.url));
     for tab in &mut state.tabs {
-        tab.page.take_if(|page| gone(&page.url));
-        tab.last.take_if(|last| gone(&last.url));
+        tab.page.take_if(|page| of_page(&page.url));
+        tab.last.take_if(|last| of_page(&last.url));
         tab.opener.take_if(|opener| dropped.as_ref().is_some_and(|stay| stay.id == *opener));
-        tab.domains.retain(|(domain, _)| !of_site(domain));
+        tab.domains.retain(|(domain, _)| !of_host(domain));
     }
 }
 

@@ -65,6 +65,13 @@ impl std::fmt::Debug for SiteRules {
     }
 }
 
+/// The host of a site that is to be forgotten with its subdomains, read as [`SiteRules::new`] reads it; none where the
+/// text names none, or only subdomains.
+pub fn site_named(entry: &str) -> Option<String> {
+    let entry = Some(entry.trim()).filter(|entry| !entry.starts_with("*."))?;
+    host_of(entry).map(|host| without_www(&host).to_owned())
+}
+
 /// How a text may name a site.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Naming {
@@ -158,6 +165,14 @@ mod tests {
         }
         for host in ["", "notexample.com", "example.com.org", "com", "ank.de"] {
             assert!(!rules.excludes(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_site_to_be_forgotten_is_one_host() {
+        assert_eq!(site_named(" https://www.Example.com:8080/x ").as_deref(), Some("example.com"));
+        for entry in ["", "  ", "*.example.com", "two words", "https://"] {
+            assert_eq!(site_named(entry), None, "{entry}");
         }
     }
 

@@ -27,6 +27,11 @@ pub fn without_sites(kind: Kind, body: &str, excluded: &dyn Fn(&str) -> bool) ->
     touched.then(|| serde_json::to_string(&fields).ok())?
 }
 
+/// The record's own URL.
+pub fn own_url(body: &str) -> Option<String> {
+    fields(body)?.get("url")?.as_str().map(str::to_owned)
+}
+
 /// The host of the record's own URL; an aggregate has none and follows its visit.
 pub fn own_site(body: &str) -> Option<String> {
     sites::own_host(&fields(body)?)

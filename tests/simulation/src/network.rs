@@ -251,6 +251,8 @@ impl Line {
             Payload::Json(text) => serde_json::from_str(text).expect("a body that is not JSON"),
             _ => Value::Null,
         };
+        let is_alone = network.in_flight.get() == 0;
+        assert!(is_alone || route != "/data/erase", "an erase beside an upload");
         network.asked.borrow_mut().push((route.clone(), body.clone()));
         let fault = network.question_faults.borrow_mut().pop_front().flatten();
         network.world.pass(1).await;

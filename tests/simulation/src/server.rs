@@ -47,6 +47,7 @@ pub struct Server {
     pub wants_order: bool,
     pub max_records: usize,
     pub can_refresh: bool,
+    pub can_erase: bool,
     pub poison: BTreeMap<String, Poison>,
     pub stored: BTreeMap<String, BTreeMap<RecordKey, Stored>>,
     /// Tokens and whose they are.
@@ -67,6 +68,7 @@ impl Default for Server {
             wants_order: true,
             max_records: 100,
             can_refresh: false,
+            can_erase: true,
             poison: BTreeMap::new(),
             stored: BTreeMap::new(),
             tokens: BTreeMap::from([("token-1".into(), "user-1".into())]),
@@ -108,6 +110,7 @@ impl Server {
                 None => Answer { status: 404, ..Answer::default() },
             },
             "/data/sync/known" => self.known(bearer, body),
+            "/data/erase" => self.erase(bearer, body),
             _ => Answer { status: 404, ..Answer::default() },
         }
     }
@@ -131,6 +134,32 @@ impl Server {
             "erasedPageVisits": [],
         });
         answer(200, &json!({ "success": true, "data": known }))
+    }
+
+    // Deletes what it holds of an account or of one of its sites, and forgets about it: what arrives later is stored.
+    fn erase(&mut self, bearer: &str, body: &Value) -> Answer {
+        let Some(account) = self.tokens.get(bearer) else {
+            return answer(401, &json!({ "success": false, "message": "sign in" }));
+        };
+        if !self.can_erase {
+            return Answer { status: 404, ..Answer::default() };
+        }
+        let rows = self.stored.entry(account.clone()).or_default();
+        let site = body["site"].as_str();
+        let of_site = |url: &str| {
+            let host = url.split('/').nth(2).unwrap_or_default();
+            site.is_none_or(|site| host == site || host.ends_with(&format!(".{site}")))
+        };
+        let visits: HashSet<String> = rows
+            .iter()
+            .filter(|(_, stored)| stored.record["url"].as_str().is_some_and(of_site))
+            .map(|((_, id), _)| id.clone())
+            .collect();
+        rows.retain(|(_, id), stored| {
+            !visits.contains(id)
+                && !stored.record["page_visit_id"].as_str().is_some_and(|id| visits.contains(id))
+        });
+        answer(200, &json!({ "success": true, "data": { "page_visits_erased": visits.len() } }))
     }
 
     /// Takes one upload, and commits or refuses it.

@@ -1,5 +1,5 @@
 use super::browser::{A, B, Browser, C};
-use crate::decisions::tracker::{Ending, TrackerState, forget_all, forget_site};
+use crate::decisions::tracker::{Ending, TrackerState, forget_all, forget_pages, web_domain};
 
 #[test]
 fn an_aggregate_goes_with_each_visit_and_is_revised_once_when_the_tab_closes() {
@@ -156,7 +156,9 @@ fn forgetting_everything_hands_out_nothing_and_keeps_nothing() {
 fn a_forgotten_site_is_gone_from_the_state_and_nothing_refers_to_it() {
     let mut browser = Browser::default();
     browser.navigate(1, B).at(5).navigate(1, A).open(2, Some(1), false).load(2, C, false).at(10);
-    forget_site(&mut browser.state, &|domain| domain == "a.example");
+    let of_host = |domain: &str| domain == "a.example";
+    let of_page = |url: &str| web_domain(url).is_some_and(|domain| of_host(&domain));
+    forget_pages(&mut browser.state, &of_page, &of_host);
     let stored = serde_json::to_string(&browser.state).unwrap();
     assert!(!stored.contains("a.example") && stored.contains("b.example"), "{stored}");
     browser.live_until(60).activate(2).at(61).close(2).close(1);
