@@ -46,6 +46,8 @@ browser.runtime.onInstalled.addListener(({ reason }) =>
 );
 
 async function start() {
+  // Only Chrome can close it to content scripts, which in Firefox find no login there either.
+  await browser.storage.local.setAccessLevel?.({ accessLevel: "TRUSTED_CONTEXTS" });
   await ensureSyncAlarm((await readSettings()).intervalMinutes);
   await heedPermissions();
   // `storage.session` lives as long as the browser runs: where the mark is missing, the browser has just started.

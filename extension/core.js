@@ -6,6 +6,9 @@ import { browser } from "./browser.js";
 import { readSettings } from "./settings.js";
 import { publish } from "./snapshot.js";
 
+/** Where the books' totals are kept a second time, should the database be lost. */
+const MIRROR = "mirror";
+
 /** @type {Promise<SyncCore> | undefined} */
 let opened;
 
@@ -30,12 +33,17 @@ async function open() {
     restoreSession: true,
     ...forCore(await readSettings()),
     armRetry,
+    mirror: { load: loadMirror, save: (totals) => browser.storage.local.set({ [MIRROR]: totals }) },
     // Any call of the extension API puts the worker's idle death off; of those that do so in both browsers this is
     // the one that changes nothing.
     keepAlive: () => void browser.runtime.getPlatformInfo(),
   });
   core.subscribe(publish);
   return core;
+}
+
+async function loadMirror() {
+  return /** @type {string | undefined} */ ((await browser.storage.local.get(MIRROR))[MIRROR]) ?? null;
 }
 
 /** @param {import("./settings.js").Settings} settings the part of them that the core acts on */

@@ -121,7 +121,7 @@ function drawHealth(snapshot) {
   part("health").replaceChildren(
     ...checksOf(snapshot).map(({ right, text }) => make("li", t(text), right ? "" : "wrong")),
   );
-  const units = { number, bytes, seconds: duration };
+  const units = { number, bytes, seconds: duration, moment };
   part("facts").replaceChildren(
     ...factsOf(snapshot).flatMap(({ name, value, unit }) => [
       make("dt", t(name)),

@@ -4,6 +4,7 @@
  * @typedef {import("../snapshot.js").Snapshot} Snapshot
  * @typedef {import("../shared/text.js").Text} Text
  * @typedef {{ pageVisits: number, tabAggregates: number }} Counts
+ * @typedef {{ name: Text, value: number | Text, unit: "number" | "bytes" | "seconds" | "moment" }} Fact
  * @typedef {{ name: Text, counts: Counts, total: number }} Line
  */
 
@@ -51,20 +52,29 @@ export function checksOf({ health, serverAllowed, problem }) {
   /** @param {boolean} right @param {string} key */
   const check = (right, key) => ({ right, text: { key: `${key}${right ? "Right" : "Wrong"}` } });
   return [
-    check(health.booksBalance, "checkBooks"),
+    check(health.booksBalance && health.balanced, "checkBooks"),
+    check(health.missing + health.unreadable === 0, "checkRows"),
+    check(health.orphans === 0, "checkOrphans"),
+    check(!health.retryOverdue && !health.stuckLock, "checkSchedule"),
     check(serverAllowed, "checkServer"),
     check(problem?.code !== "storage", "checkStorage"),
   ];
 }
 
 /**
- * The last sync that found work, in figures.
+ * When the rows were counted, and the last sync that found work, in figures.
  *
  * @param {Snapshot} snapshot
- * @returns {{ name: Text, value: number | Text, unit: "number" | "bytes" | "seconds" }[]}
+ * @returns {Fact[]}
  */
-export function factsOf({ lastReport }) {
-  if (!lastReport) return [];
+export function factsOf({ lastReport, health: { checkedAt } }) {
+  /** @type {Fact[]} */
+  const counted = checkedAt ? [{ name: { key: "factChecked" }, value: checkedAt, unit: "moment" }] : [];
+  return [...counted, ...(lastReport ? factsOfReport(lastReport) : [])];
+}
+
+/** @param {import("../../pkg/heyho_sync.js").SyncReport} lastReport @returns {Fact[]} */
+function factsOfReport(lastReport) {
   const { attempted, created, updated, requests, retries, bytesSent, durationMs } = lastReport;
   return [
     { name: { key: "factDelivered" }, value: created + updated, unit: "number" },

@@ -12,6 +12,20 @@ export const PAGES = {
 
 const per = (pageVisits, tabAggregates) => ({ pageVisits, tabAggregates });
 
+/** Nothing is wrong. */
+export const SOUND = {
+  booksBalance: true,
+  checkedAt: now - 5 * 60 * MINUTE_MS,
+  balanced: true,
+  missing: 0,
+  uncounted: 0,
+  unreadable: 0,
+  orphans: 0,
+  retryOverdue: false,
+  stuckLock: false,
+  rebuilt: null,
+};
+
 /** What the background would tell. */
 export function snapshot(change = {}, settings = {}) {
   return {
@@ -26,7 +40,7 @@ export function snapshot(change = {}, settings = {}) {
     unrecoverable: per(0, 0),
     problem: null,
     progress: null,
-    health: { booksBalance: true },
+    health: SOUND,
     lastReport: null,
     lastSuccessAt: now - 2 * MINUTE_MS,
     lastAttemptAt: now - 2 * MINUTE_MS,
@@ -177,7 +191,7 @@ export const STATES = {
         state: "error",
         problem: problem("storage"),
         serverAllowed: false,
-        health: { booksBalance: false },
+        health: { ...SOUND, balanced: false, missing: 1, stuckLock: true },
         captured: per(8_652, 12_904),
       }),
       "quarantine.list": [],

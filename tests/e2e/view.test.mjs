@@ -9,7 +9,7 @@ import { viewOf } from "../../extension/popup/view.js";
 import { onesToShow, setAsideView, whereaboutsView } from "../../extension/shared/record_view.js";
 import { needsTheUser } from "../../extension/trouble.js";
 import { root } from "../../scripts/setup.mjs";
-import { snapshot } from "./states.mjs";
+import { snapshot, SOUND } from "./states.mjs";
 
 const per = (pageVisits, tabAggregates) => ({ pageVisits, tabAggregates });
 const texts = (language) =>
@@ -72,10 +72,20 @@ test("the books are shown with their sum, and a sum that is not what was recorde
 });
 
 test("each check of the health page can fail", () => {
-  const right = (change) => checksOf(snapshot(change)).map((check) => check.right);
-  assert.deepEqual(right({}), [true, true, true]);
-  const bad = { health: { booksBalance: false }, serverAllowed: false, problem: { code: "storage" } };
-  assert.deepEqual(right(bad), [false, false, false]);
+  const wrong = (change) =>
+    checksOf(snapshot(change))
+      .filter((check) => !check.right)
+      .map(({ text }) => text.key);
+  assert.deepEqual(wrong({}), []);
+  const unsound = (change) => wrong({ health: { ...SOUND, ...change } });
+  assert.deepEqual(unsound({ booksBalance: false }), ["checkBooksWrong"]);
+  assert.deepEqual(unsound({ balanced: false, missing: 1 }), ["checkBooksWrong", "checkRowsWrong"]);
+  assert.deepEqual(unsound({ unreadable: 1 }), ["checkRowsWrong"]);
+  assert.deepEqual(unsound({ orphans: 1 }), ["checkOrphansWrong"]);
+  assert.deepEqual(unsound({ retryOverdue: true }), ["checkScheduleWrong"]);
+  assert.deepEqual(unsound({ stuckLock: true }), ["checkScheduleWrong"]);
+  assert.deepEqual(wrong({ serverAllowed: false }), ["checkServerWrong"]);
+  assert.deepEqual(wrong({ problem: { code: "storage" } }), ["checkStorageWrong"]);
 });
 
 test("everything is erased only for the word that was asked for", () => {

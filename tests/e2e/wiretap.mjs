@@ -12,6 +12,9 @@ export class Wiretap extends EventEmitter {
   /** Each request that was made, with its body as text: `{ url, host, headers, body }`. */
   heard = [];
 
+  /** The address of a page visit which the backend is to refuse by name, or null. */
+  refuses = null;
+
   /** What the backend is to answer instead of its own answer: a status, or null. */
   instead = null;
 
@@ -67,6 +70,11 @@ export class Wiretap extends EventEmitter {
     if (host !== this.#backend.host)
       return response.writeHead(200, { "Content-Type": "text/html" }).end(page(request.url));
     if (this.instead !== null) return response.writeHead(this.instead).end();
+    const refused = this.refuses && named(plain.toString(), this.refuses);
+    if (refused) {
+      const answer = { success: false, error: "Validation failed", failed_records: [refused] };
+      return response.writeHead(400, { "Content-Type": "application/json" }).end(JSON.stringify(answer));
+    }
     const { pathname, search } = new URL(request.url);
     const { hostname, port } = this.#backend;
     const onward = http.request(
@@ -79,6 +87,13 @@ export class Wiretap extends EventEmitter {
     onward.on("error", () => response.destroy());
     onward.end(raw);
   }
+}
+
+/** The page visit of an upload with this address, as a refusal names it. */
+function named(body, url) {
+  const { pageVisits = [] } = body ? JSON.parse(body) : {};
+  const visit = pageVisits.find((record) => record.url === url);
+  return visit && { id: visit.id, error: "the harbour master says no" };
 }
 
 /** A page whose title tells its address, and which is three screens long. */
