@@ -23,6 +23,9 @@ pub enum StartError {
     /// The database can't be opened or brought up to date.
     #[error("database: {0}")]
     Database(#[from] StoreError),
+    /// Whoever guesses the secret is everybody.
+    #[error("the secret that signs tokens must have at least {} characters", policy::MIN_SECRET_BYTES)]
+    ShortSecret,
     /// The address is taken or not ours.
     #[error("listen address: {0}")]
     Listen(#[from] io::Error),
@@ -49,7 +52,10 @@ pub struct App {
 
 impl App {
     /// Opens the database and migrates it.
-    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        if config.jwt_secret.as_ref().is_some_and(|secret| secret.len() < policy::MIN_SECRET_BYTES) {
+            return Err(StartError::ShortSecret);
+        }
         let user_limit = RateLimit { requests: config.requests_per_minute, ..policy::USER_REQUESTS };
         let store = Store::open(&config.database, user_limit).await?;
         let secret = match &config.jwt_secret {

@@ -28,12 +28,18 @@ pub struct Config {
     )]
     pub database: String,
 
-    /// Secret that signs tokens; without it one is made at the first start and kept in the database
+    /// Secret that signs tokens, of 32 characters or more; without it one is made at the first start and kept in the
+    /// database
     #[arg(long, env = "HEYHO_JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Option<String>,
 
     /// Requests that one user may make in a minute
-    #[arg(long, env = "HEYHO_REQUESTS_PER_MINUTE", default_value_t = policy::USER_REQUESTS.requests)]
+    #[arg(
+        long,
+        env = "HEYHO_REQUESTS_PER_MINUTE",
+        default_value_t = policy::USER_REQUESTS.requests,
+        value_parser = clap::value_parser!(i64).range(1..)
+    )]
     pub requests_per_minute: i64,
 
     /// Behind a reverse proxy: take the client's address from the last entry of X-Forwarded-For

@@ -99,6 +99,12 @@ pub const SIGN_UP_SECONDS: i64 = 60 * 60;
 /// How long the audit log looks back, in seconds.
 pub const AUDIT_SECONDS: i64 = 365 * 24 * 60 * 60;
 
+/// Bytes of a secret that signs tokens: as many as its digest has.
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// Wait in seconds for a turn at hashing a password before the client is told to come back later.
+pub const PASSWORD_WAIT_SECONDS: u64 = 10;
+
 /// Password hashes computed at the same time. Each takes 19 MiB and a core for tens of milliseconds.
 pub const MAX_PARALLEL_PASSWORD_HASHES: usize = 2;
 
@@ -166,6 +172,9 @@ pub const MAX_DISCARDED_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 /// Time in seconds that a connection may take to send the head of a request, or stay idle between two.
 pub const IDLE_SECONDS: u64 = 30;
+
+/// Head of a request in bytes, and what is read ahead of a body. A token has some 400; every connection may fill it.
+pub const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// Open connections; more wait in the operating system's queue. Idle ones cost some 20 KB each.
 pub const MAX_CONNECTIONS: usize = 8_192;

@@ -10,12 +10,12 @@ mod sessions;
 mod sync;
 
 use axum::{
-    Json, Router,
+    Router,
+    body::Bytes,
     http::{HeaderName, header},
     middleware::from_fn_with_state,
     routing::get,
 };
-use serde_json::Value;
 use tower_http::cors::{Any, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -30,7 +30,7 @@ use crate::{
 pub fn router(app: App) -> Router {
     let (routes, document) = described_routes(&app);
     routes
-        .route("/openapi.json", get(async move || Json(document)))
+        .route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, "application/json")], document)))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(from_fn_with_state(app.clone(), observe::observe))
@@ -39,7 +39,7 @@ pub fn router(app: App) -> Router {
 }
 
 /// Every route stands in the document, because it is added to both at once.
-fn described_routes(app: &App) -> (Router<App>, Value) {
+fn described_routes(app: &App) -> (Router<App>, Bytes) {
     let mut for_users = OpenApiRouter::default()
         .merge(accounts::router())
         .merge(browsing_data::router())
@@ -59,7 +59,7 @@ fn described_routes(app: &App) -> (Router<App>, Value) {
         .merge(health::router());
     let (routes, described) =
         OpenApiRouter::default().nest("/api/v1", api).merge(health::root_router()).split_for_parts();
-    (routes, openapi::document(described))
+    (routes, openapi::document(described).to_string().into())
 }
 
 /// Callers are extensions with origins of their own, and carry a token instead of cookies: any origin may ask.

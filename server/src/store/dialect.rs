@@ -53,7 +53,10 @@ impl Dialect {
                 "pragma synchronous = full",
                 "pragma foreign_keys = on",
             ],
-            Self::Postgres => &[],
+            // A replica that vanishes in the middle of a transaction must not keep its user locked out of the others.
+            Self::Postgres => {
+                &["set lock_timeout = '10s'", "set idle_in_transaction_session_timeout = '20s'"]
+            }
         }
     }
 
@@ -99,10 +102,40 @@ pub(super) fn is_conflict_code(code: &str) -> bool {
     matches!(code, "40001" | "40P01" | "5" | "517")
 }
 
-/// Conflicts, connection trouble (class 08), shutdown (57P0x), out of connections (53300), locked table (6).
+/// What ends without a change to the request: conflicts, and trouble of the machine or its operator.
+///
+/// SQLite: busy, locked, disk error, disk full, with whatever detail. PostgreSQL: connection trouble (class 08), a
+/// database that takes no writes at the moment (25006), lack of disk, memory or connections (class 53), a lock that
+/// didn't come free (55P03), shutdown and its like (class 57).
 pub(super) fn is_temporary_code(code: &str) -> bool {
-    is_conflict_code(code)
-        || code.starts_with("08")
-        || code.starts_with("57P0")
-        || matches!(code, "53300" | "6")
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const DISK_ERROR: u32 = 10;
+    const DISK_FULL: u32 = 13;
+    match code.parse::<u32>() {
+        // PostgreSQL's have five characters, SQLite's fewer: the kind in the lowest byte, the detail above it.
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, BUSY | LOCKED | DISK_ERROR | DISK_FULL),
+        _ => {
+            is_conflict_code(code)
+                || matches!(code, "25006" | "55P03")
+                || ["08", "53", "57"].iter().any(|class| code.starts_with(class))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_will_pass_is_told_from_what_is_wrong() {
+        for code in
+            ["5", "517", "6", "13", "778", "40001", "40P01", "08006", "25006", "53100", "55P03", "57P01"]
+        {
+            assert!(is_temporary_code(code), "{code}");
+        }
+        for code in ["1", "19", "1299", "2067", "22001", "23505", "42P01", "42703"] {
+            assert!(!is_temporary_code(code), "{code}");
+        }
+    }
 }

@@ -41,7 +41,12 @@ fn no_route_is_added_beside_the_document() {
         .flat_map(|source| source.lines().map(str::trim).map(str::to_owned).collect::<Vec<_>>())
         .filter(|line| line.contains(".route(") || line.contains("route_service("))
         .collect();
-    assert_eq!(added, [r#".route("/openapi.json", get(async move || Json(document)))"#]);
+    assert_eq!(
+        added,
+        [
+            r#".route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, "application/json")], document)))"#
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,6 +122,24 @@ async fn a_stopping_server_finishes_what_is_in_flight(app: TestApp) {
     assert_eq!(app.stored().await, (1, 0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_can_be_guessed_is_refused() {
+    let app = TestApp::on_sqlite().await;
+    for (characters, is_taken) in [(0, false), (31, false), (32, true)] {
+        let secret = "x".repeat(characters);
+        let flags = [
+            "heyho-server",
+            "--listen",
+            "127.0.0.1:0",
+            "--database",
+            &app.database_url,
+            "--jwt-secret",
+            &secret,
+        ];
+        assert_eq!(Server::bind(&Config::parse_from(flags)).await.is_ok(), is_taken, "{characters}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_servers_user_may_read_the_database_and_its_backup() {
