@@ -1,7 +1,7 @@
 // @ts-check
 import { ensureSyncAlarm, isHeartbeat, isSyncAlarm } from "./alarms.js";
 import { browser } from "./browser.js";
-import { inFront, observe, scrolled } from "./capture.js";
+import { inFront, observe, observeDeletions, scrolled } from "./capture.js";
 import { ready } from "./core.js";
 import { failure, isRequest } from "./messages.js";
 import { allowedByBrowser } from "./permissions.js";
@@ -16,6 +16,8 @@ import { hear, inOrder, tell } from "./tracker.js";
 const started = inOrder(start);
 
 observe(hear);
+
+observeDeletions((urls) => inOrder(async () => (await ready()).forgetPages(urls)));
 
 browser.alarms.onAlarm.addListener((alarm) => {
   if (isSyncAlarm(alarm)) return sync();

@@ -66,6 +66,24 @@ export function observe(report) {
 }
 
 /**
+ * Watches what is deleted from the browser's history, where the user has allowed it (the optional permission "history").
+ *
+ * @param {(urls: string[] | "all") => void} forget
+ */
+export function observeDeletions(forget) {
+  let watches = false;
+  const watch = () => {
+    if (watches || !browser.history) return;
+    watches = true;
+    browser.history.onVisitRemoved.addListener(({ allHistory, urls }) => {
+      forget(allHistory ? "all" : (urls ?? []));
+    });
+  };
+  watch();
+  browser.permissions.onAdded.addListener(watch);
+}
+
+/**
  * Where the user is now.
  *
  * @returns {Promise<TabEvent[]>}

@@ -13,7 +13,10 @@
  *   | { type: "quarantine.retry" | "archive.restore", ids?: string[] }
  *   | { type: "quarantine.discard", ids: string[] }
  *   | { type: "whereIs", text: string }
- *   | { type: "import", records: string }} Request
+ *   | { type: "import", records: string }
+ *   | { type: "forgetSite", site: string }
+ *   | { type: "eraseAll" | "claimRecords" | "discardUnclaimed" }
+ *   | { type: "takeRecords", server: string }} Request
  * @typedef {{ error: { name: string, code: string, message: string } }} Failure
  */
 
@@ -41,6 +44,11 @@ const FIELDS = {
   export: {},
   whereIs: { text: isText },
   import: { records: isText },
+  forgetSite: { site: isText },
+  eraseAll: {},
+  claimRecords: {},
+  discardUnclaimed: {},
+  takeRecords: { server: isText },
 };
 
 /** @param {unknown} value @returns {value is Request} */

@@ -29,8 +29,7 @@ export async function answer(request) {
       return changed(core);
     }
     case "signOut":
-      await core.setSession(null);
-      await rememberEmail(null);
+      await signOut(core);
       return changed(core);
     case "setSettings":
       await change(request.settings);
@@ -51,16 +50,42 @@ export async function answer(request) {
       return core.exportRecords();
     case "import":
       return core.importRecords(request.records);
+    case "forgetSite":
+      await core.forgetSite(request.site);
+      return afterwards(core);
+    case "eraseAll":
+      await core.eraseAll();
+      return afterwards(core);
+    case "claimRecords":
+      await core.claimRecords();
+      return afterwards(core);
+    case "discardUnclaimed":
+      await core.discardUnclaimed();
+      return changed(core);
+    case "takeRecords":
+      await core.takeRecords(request.server);
+      return afterwards(core);
   }
 }
 
 /** Changes settings, and all that hangs on them. @param {import("./settings.js").Change} settings */
 export async function change(settings) {
   const core = await ready();
-  const { intervalMinutes, consent } = await writeSettings(settings, (all) => core.setSettings(forCore(all)));
+  const { serverUrl } = await readSettings();
+  const { intervalMinutes, consent } = await writeSettings(settings, async (all) => {
+    // A login is worth something at the server that gave it, and is nobody else's business.
+    if (new URL(all.serverUrl).origin !== new URL(serverUrl).origin) await signOut(core);
+    await core.setSettings(forCore(all));
+  });
   await ensureSyncAlarm(intervalMinutes);
   await followScrolling(consent);
   void lookAround();
+}
+
+/** @param {Core} core */
+async function signOut(core) {
+  await core.setSession(null);
+  await rememberEmail(null);
 }
 
 /** @param {Core} core */
@@ -68,6 +93,15 @@ async function changed(core) {
   const status = await core.status();
   void publish(status);
   return snapshotOf(status);
+}
+
+/** The server hears of it at once. A sync that is at work stops for it, so that another one follows. @param {Core} core */
+function afterwards(core) {
+  core
+    .sync({})
+    .then(() => core.sync({}))
+    .catch(() => {});
+  return changed(core);
 }
 
 /** A failure of this sync is in the status; nobody waits for it here. @param {Core} core */

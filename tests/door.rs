@@ -708,3 +708,79 @@ async fn an_import_takes_good_lines_and_tells_bad_ones() {
     let again = value(&core.import_records(lines.join("\n")).await.unwrap());
     assert_eq!((&again["captured"], &again["heldAlready"]), (&json!(0), &json!(2)));
 }
+
+#[wasm_bindgen_test]
+async fn a_forgotten_site_leaves_the_database_and_the_server_is_asked_to_erase_it() {
+    let network = Network::that_counts();
+    let core = open(json!({})).await;
+    let other = visit_with("url", json!("https://other.example/"));
+    record(&core, json!({ "pageVisits": [visit(1), visit(2), other], "tabAggregates": [aggregate(1)] }))
+        .await
+        .unwrap();
+    core.forget_site(" https://WWW.example.org/page ".into()).await.unwrap();
+    let forgotten = status(&core).await;
+    assert_eq!((&forgotten["discarded"], &forgotten["pending"]), (&counts(2, 1), &counts(1, 0)));
+    let standing = &forgotten["erasing"][0];
+    assert_eq!((&standing["site"], &standing["unable"]), (&json!("example.org"), &json!(false)));
+    sync(&core).await;
+    let calls = network.calls();
+    let urls: Vec<&str> = calls.iter().map(|call| call["url"].as_str().unwrap()).collect();
+    assert_eq!(urls, [format!("{SERVER}/data/erase"), format!("{SERVER}/data/sync")]);
+    assert_eq!(calls[0]["headers"]["Authorization"], format!("Bearer {SECRET}"));
+    assert!(!calls[1]["body"].as_str().unwrap().contains("example.org"));
+    assert_eq!(status(&core).await["erasing"], json!([]));
+}
+
+#[wasm_bindgen_test]
+async fn everything_is_erased_and_the_login_and_the_counts_stay() {
+    let network = Network::that_counts();
+    let core = open(json!({})).await;
+    record_pairs(&core, 3).await;
+    core.erase_all().await.unwrap();
+    assert_eq!(value(&core.export_records().await.unwrap()), json!([]));
+    let erased = status(&core).await;
+    assert_eq!((&erased["captured"], &erased["discarded"]), (&counts(3, 3), &counts(3, 3)));
+    assert_eq!((&erased["signedIn"], &erased["erasing"][0]["site"]), (&json!(true), &NONE));
+    sync(&core).await;
+    let body: Value = serde_json::from_str(network.calls()[0]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body, json!({ "scope": "all", "to": erased["erasing"][0]["since"] }));
+}
+
+#[wasm_bindgen_test]
+async fn deleted_pages_are_not_sent_and_what_is_no_page_or_site_is_refused() {
+    let network = Network::that_counts();
+    let core = open(json!({})).await;
+    record_pairs(&core, 3).await;
+    core.forget_pages(js(&json!(["https://example.org/page/1"]))).await.unwrap();
+    assert_eq!(status(&core).await["discarded"], counts(1, 1));
+    core.forget_pages("all".into()).await.unwrap();
+    assert_eq!(status(&core).await["discarded"], counts(3, 3));
+    sync(&core).await;
+    assert!(network.calls().is_empty());
+    for bad in [js(&json!("some")), js(&json!([1])), JsValue::UNDEFINED, JsValue::NULL] {
+        assert_eq!(seen(&core.forget_pages(bad).await.unwrap_err())["field"], "urls");
+    }
+    for bad in ["", "*.example.org", "two words"] {
+        assert_eq!(seen(&core.forget_site(bad.into()).await.unwrap_err())["field"], "site");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn records_are_handed_over_when_the_user_says_so() {
+    let core = open(json!({})).await;
+    record_pairs(&core, 1).await;
+    core.set_session(JsValue::NULL).await.unwrap();
+    core.set_settings(js(&json!({ "serverUrl": "https://new.example/api/v1" }))).await.unwrap();
+    let refused = seen(&core.take_records(SERVER.into()).await.unwrap_err());
+    assert_eq!(refused, json!({ "name": "AccountError", "code": "no_account" }));
+    record(&core, json!({ "pageVisits": [visit(8)] })).await.unwrap();
+    core.set_session(js(&json!({ "account": "user-9", "accessToken": SECRET }))).await.unwrap();
+    let parked = status(&core).await;
+    let there = json!({ "server": "https://api.example.org", "pageVisits": 1, "tabAggregates": 1, "mayBeTaken": true });
+    assert_eq!((&parked["unclaimed"], &parked["elsewhere"]), (&counts(1, 0), &json!([there])));
+    assert_eq!(value(&core.claim_records().await.unwrap()), counts(1, 0));
+    assert_eq!(value(&core.take_records(SERVER.into()).await.unwrap()), counts(1, 1));
+    assert_eq!(status(&core).await["pending"], counts(2, 1));
+    core.discard_unclaimed().await.unwrap();
+    assert_eq!(seen(&core.take_records("nowhere".into()).await.unwrap_err())["field"], "fromServer");
+}

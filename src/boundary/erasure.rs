@@ -49,7 +49,7 @@ impl SyncCore {
     /// waits to be sent.
     #[wasm_bindgen(js_name = claimRecords, unchecked_return_type = "Counts")]
     pub async fn claim_records(&self) -> Result<JsValue, JsValue> {
-        self.engine.adopt(None).await.map(|counts| to_js(&counts)).map_err(from_engine)
+        self.engine.claim(None).await.map(|counts| to_js(&counts)).map_err(from_engine)
     }
 
     /// Discards what was captured signed out and is nobody's.
@@ -65,6 +65,6 @@ impl SyncCore {
     pub async fn take_records(&self, from_server: String) -> Result<JsValue, JsValue> {
         let origin = owner::origin_of(&from_server)
             .ok_or_else(|| invalid("fromServer", "must be an http or https URL"))?;
-        self.engine.adopt(Some(&origin)).await.map(|counts| to_js(&counts)).map_err(from_engine)
+        self.engine.claim(Some(&origin)).await.map(|counts| to_js(&counts)).map_err(from_engine)
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::ledger::Books;
+use crate::words::key::RowKey;
 use crate::words::kind::PerKind;
 use crate::words::owner::Owner;
 
@@ -28,13 +29,14 @@ impl Books {
     fn hand_over(&mut self, from: Option<&Owner>, to: &Owner) {
         for epoch in self.epochs.iter_mut().filter(|epoch| epoch.owner.as_ref() == from) {
             epoch.owner = Some(to.clone());
+            epoch.taken_at = from.map(|_| epoch.lowest.page_visits);
         }
     }
 
     /// Hands over to the owner of now, because the user says so, what is nobody's, or what waits for another server (its
     /// origin): one write to the epoch table. Returns how many records that wait went; none where nobody is signed in, or
     /// where it isn't clear whose records are meant (see [`Books::account_at`]).
-    pub fn adopt(&mut self, origin: Option<&str>) -> Option<PerKind<u64>> {
+    pub fn claim(&mut self, origin: Option<&str>) -> Option<PerKind<u64>> {
         let owner = self.owner()?.clone();
         let from = match origin {
             None => None,
@@ -56,13 +58,18 @@ impl Books {
 
     /// Every account that this installation knows, each once.
     pub fn owners(&self) -> Vec<&Owner> {
-        let mut owners: Vec<&Owner> = Vec::new();
+        let (mut owners, unknown) = (Vec::<&Owner>::new(), Owner::unknown());
         for owner in self.epochs.iter().filter_map(|epoch| epoch.owner.as_ref()) {
-            if !owners.contains(&owner) {
+            if !owners.contains(&owner) && *owner != unknown {
                 owners.push(owner);
             }
         }
         owners
+    }
+
+    /// For each epoch that was taken along from another server, the place before which its page visits are there.
+    pub fn taken(&self) -> Vec<RowKey> {
+        self.epochs.iter().filter_map(|epoch| epoch.taken_at).collect()
     }
 
     /// What waits for other servers, each once. Nothing while nobody is signed in.

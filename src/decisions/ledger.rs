@@ -101,6 +101,9 @@ pub struct Epoch {
     /// How often records were moved: a count of the rows that saw this number change has to begin anew.
     #[serde(default)]
     pub moves: u64,
+    /// Where its lowest page visit stood when it was taken along from another server: what stood before is there.
+    #[serde(default)]
+    pub taken_at: Option<RowKey>,
 }
 
 /// The books of one database, kept in the same transactions as its rows.
@@ -154,6 +157,7 @@ impl Books {
             counts: PerKind::default(),
             lowest: PerKind { page_visits: first, tab_aggregates: first },
             moves: 0,
+            taken_at: None,
         });
     }
 
@@ -246,6 +250,7 @@ impl Books {
         for epoch in &mut self.epochs {
             let next = RowKey::new(epoch.number, self.next_count);
             epoch.lowest = PerKind { page_visits: next, tab_aggregates: next };
+            epoch.moves += 1;
             for kind in Kind::ALL {
                 let counts = epoch.counts.of_mut(kind);
                 counts.discarded += counts.held();

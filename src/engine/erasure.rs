@@ -41,7 +41,8 @@ where
         } else {
             self.outbox.will_erase(&scope, now).await?;
         }
-        let state = self.erase_what_is_left().await?.state;
+        let Overview { books, state, .. } = self.erase_what_is_left().await?;
+        self.mirror(&books).await;
         let owner = self.settings().owner();
         if owner.is_some_and(|owner| state.erasures.next_at(&owner, now).is_some()) {
             self.host.arm_retry(Some(schedule::retry_alarm(state.retry.as_ref(), now)));
@@ -53,7 +54,7 @@ where
     /// Erases here what was to be and is not yet: asked for just now, or when a worker died at it. Returns what the
     /// database says then.
     pub(super) async fn erase_what_is_left(&self) -> Result<Overview, OutboxError> {
-        let mut overview = self.outbox.overview().await?;
+        let mut overview = self.healed_overview().await?;
         for scope in std::mem::take(&mut overview.state.erasures.here) {
             let search = Search::new(&scope);
             self.track(|state, _| {
@@ -73,14 +74,14 @@ where
     ///
     /// # Errors
     /// [`EngineError::NobodysChoice`] where nobody is signed in, or several accounts of that server come into question.
-    pub async fn adopt(&self, origin: Option<&str>) -> Result<PerKind<u64>, EngineError> {
+    pub async fn claim(&self, origin: Option<&str>) -> Result<PerKind<u64>, EngineError> {
         let _turn = self.changing.lock().await;
-        let adopted = self.outbox.adopt(origin).await?.ok_or(EngineError::NobodysChoice)?;
-        if adopted.total() > 0 {
+        let claimed = self.outbox.claim(origin).await?.ok_or(EngineError::NobodysChoice)?;
+        if claimed.total() > 0 {
             self.host.arm_retry(Some(schedule::retry_alarm(None, self.clock.now())));
         }
         self.host.changed();
-        Ok(adopted)
+        Ok(claimed)
     }
 }
 

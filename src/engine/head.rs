@@ -52,6 +52,7 @@ where
             let books = self.engine.outbox.overview().await?.books;
             let next = self.owner.as_ref().and_then(|owner| books.next_to_send(owner, self.windows.epoch()));
             let Some((epoch, ranges)) = next else { return Ok(()) };
+            self.taken = books.taken();
             self.windows.begin(epoch, ranges);
             self.read_window(ranges).await?;
         }
@@ -80,7 +81,8 @@ where
         let doubtful: Vec<String> = elsewhere
             .iter()
             .filter(|(row, _)| {
-                self.withholds || row.follows.is_some_and(|place| self.windows.is_elsewhere(place))
+                let elsewhere = row.follows.is_some_and(|place| self.windows.is_elsewhere(place));
+                self.withholds || elsewhere || self.leaves_its_reference(row)
             })
             .map(|(_, id)| (*id).clone())
             .collect();
@@ -89,7 +91,14 @@ where
             obstacles.behind.clear();
         }
         if !doubtful.is_empty() {
-            for (id, table) in self.engine.outbox.whereabouts(&doubtful).await? {
+            let found = self.engine.outbox.whereabouts(&doubtful).await?;
+            if !self.takes_any_order() {
+                let gone = elsewhere
+                    .iter()
+                    .filter(|(row, id)| self.leaves_its_reference(row) && !found.contains_key(*id));
+                obstacles.withheld.extend(gone.map(|(_, id)| ((*id).clone(), Table::Quarantine)));
+            }
+            for (id, table) in found {
                 match table {
                     Table::Outbox(_) if self.takes_any_order() => {}
                     Table::Outbox(_) => {
@@ -107,6 +116,12 @@ where
         self.withholds |= parcel.withholds_visits();
         self.pack(&mut parcel).await;
         Ok(parcel)
+    }
+
+    // Whether what the row refers to was delivered to another server before the row was taken along from there.
+    fn leaves_its_reference(&self, row: &Row<S::Body>) -> bool {
+        let taken = self.taken.iter().find(|place| place.epoch() == row.key.epoch());
+        taken.is_some_and(|taken| row.follows.is_none_or(|place| place < *taken))
     }
 }
 

@@ -73,7 +73,11 @@ where
             false => None,
         };
         let new_login = settings.session.is_some() && settings.session != remembered;
-        settings.session = settings.session.or(remembered);
+        // A login is worth something at the server that gave it, and is nobody else's business.
+        let is_from_here = books
+            .owner()
+            .is_none_or(|owner| owner::origin_of(&settings.server_url).as_ref() == Some(&owner.origin));
+        settings.session = settings.session.or(remembered.filter(|_| is_from_here));
         let owner = settings.owner();
         let owner_changes = books.owner() != owner.as_ref();
         if owner_changes || (settings.remembers_session && new_login) {

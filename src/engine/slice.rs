@@ -48,6 +48,8 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     deadline: Millis,
     pub(super) owner: Option<Owner>,
     refreshed: bool,
+    /// For each epoch that was taken along from another server, the place before which its page visits are there.
+    pub(super) taken: Vec<RowKey>,
     /// What the engine had erased when the slice began: what it has read since is there.
     erased: u32,
     /// The exclusions that the last batch was prepared under.
@@ -113,6 +115,7 @@ where
             deadline: Millis(engine.clock.monotonic().0.saturating_add(budget.0)),
             owner: settings.owner(),
             refreshed: false,
+            taken: Vec::new(),
             erased,
             prepared_under: SiteRules::default(),
             gzip_is_read: false,

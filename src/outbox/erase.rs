@@ -23,7 +23,7 @@ impl<S: Store> Outbox<S> {
     /// Writes down that `scope` is to be erased: here, and, for a site, at the server of every account that this
     /// installation knows. Whoever dies after this finds it with the next look at the syncer's memory.
     pub async fn will_erase(&self, scope: &Scope, now: UnixMillis) -> Result<(), OutboxError> {
-        self.change_overview(&mut |Overview { books, state }| {
+        self.change_overview(&mut |Overview { books, state, .. }| {
             state.erasures.here.push(scope.clone());
             if let Scope::Site(site) = scope {
                 ask_all(&mut state.erasures, books, Some(site), now);
@@ -36,7 +36,7 @@ impl<S: Store> Outbox<S> {
     /// Erases everything that is here in one transaction, ids and the tracker's memory too. What waited, was refused or
     /// archived counts as discarded; counts, accounts and the login stay. `everywhere` asks the servers to do the same.
     pub async fn erase_all(&self, everywhere: bool, now: UnixMillis) -> Result<(), OutboxError> {
-        self.change_overview(&mut |Overview { books, state }| {
+        self.change_overview(&mut |Overview { books, state, .. }| {
             books.discard_everything();
             (state.unexplained, state.outlived) = (Unexplained::default(), Vec::new());
             (state.failing, state.problem) = (None, None);
@@ -161,9 +161,10 @@ impl<S: Store> Outbox<S> {
                         continue;
                     }
                     changes.push(Change::Delete(table, KeyRange::closed(row.key, row.key)));
+                    let (from, stays) = (place_of(table), matches!(doom, Doom::Loses(_)));
+                    let to = if stays { from } else { Place::Discarded };
+                    books.transfer(row.key.epoch(), row.head.kind, from, to, 1)?;
                     let Doom::Loses(body) = doom else {
-                        let place = place_of(table);
-                        books.transfer(row.key.epoch(), row.head.kind, place, Place::Discarded, 1)?;
                         let note = r#"{"reason":"erased"}"#.to_owned();
                         changes.push(Change::Insert(Table::Discarded, tombstone(row, note)));
                         continue;
@@ -176,15 +177,15 @@ impl<S: Store> Outbox<S> {
             .await
     }
 
-    /// Hands records over to the owner of now, as [`Books::adopt`] says; how many that wait went.
-    pub async fn adopt(&self, origin: Option<&str>) -> Result<Option<PerKind<u64>>, OutboxError> {
-        let mut adopted = None;
+    /// Hands records over to the owner of now, as [`Books::claim`] says; how many that wait went.
+    pub async fn claim(&self, origin: Option<&str>) -> Result<Option<PerKind<u64>>, OutboxError> {
+        let mut claimed = None;
         self.change_overview(&mut |Overview { books, .. }| {
-            adopted = books.adopt(origin);
+            claimed = books.claim(origin);
             Vec::new()
         })
         .await?;
-        Ok(adopted)
+        Ok(claimed)
     }
 }
 

@@ -44,6 +44,7 @@ test("both browsers' manifests ask for the same permissions and keep out of priv
       "tabs",
       "unlimitedStorage",
     ]);
+    assert.deepEqual(built.optional_permissions, ["history"]);
     assert.deepEqual(built.host_permissions, ["http://127.0.0.1/*", "http://localhost/*"]);
     assert.equal(built.content_scripts, undefined);
     assert.equal(built.incognito, "not_allowed");

@@ -62,6 +62,7 @@ impl Books {
             counts: PerKind::default(),
             lowest: PerKind { page_visits: first, tab_aggregates: first },
             moves: 0,
+            taken_at: None,
         };
         // What is captured now stays with the owner of now.
         self.epochs.insert(at.min(self.epochs.len().saturating_sub(1)), epoch);
