@@ -11,8 +11,9 @@ export class Bench {
   #quick;
   #filled = {};
 
-  /** @param {{ rounds?: number, quick?: boolean }} options */
-  constructor(server, { rounds, quick = false }) {
+  /** @param {{ rounds?: number, quick?: boolean, firefox?: boolean }} options */
+  constructor(server, { rounds, quick = false, firefox = false }) {
+    this.firefox = firefox;
     this.#server = server;
     this.#wanted = rounds ?? (quick ? 1 : null);
     this.#quick = quick;

@@ -3,11 +3,15 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { root } from "../../scripts/setup.mjs";
+import { rest } from "./rest.mjs";
 import { spread } from "./statistics.mjs";
 
 const KB = 1000;
 const MIB = 1024 * 1024;
 const MANY = 200_000;
+/** Every five minutes, and twice a minute. */
+const SYNCS_A_DAY = 288;
+const BEATS_A_DAY = 2880;
 const LATENCY = { delayMs: 50 };
 
 const EVERYBODY = [
@@ -349,6 +353,21 @@ export const rows = {
         ]),
         line(`JavaScript heap, peak of a drain of ${name(many)}`, "MB", onlyMeasured, [more.heapPeak / MIB]),
         line(`wasm memory after a drain of ${name(many)}`, "MB", atMost(2, 1.2), [more.wasm / MIB]),
+      ],
+    };
+  },
+
+  async rest(bench) {
+    if (bench.firefox || process.platform !== "linux") return { lines: [] };
+    const { ours, idle } = await rest();
+    const perDay = ({ cold, running }) => cold * SYNCS_A_DAY + running * BEATS_A_DAY;
+    return {
+      lines: [
+        line("a day at rest", "wakes", onlyMeasured, [SYNCS_A_DAY + BEATS_A_DAY]),
+        line("a day at rest, processor time", "s", onlyMeasured, [perDay(ours)]),
+        line("the same of an extension that is woken as often and does nothing", "s", onlyMeasured, [
+          perDay(idle),
+        ]),
       ],
     };
   },

@@ -1,0 +1,2 @@
+// Is woken, and does nothing.
+chrome.alarms.onAlarm.addListener(() => {});
