@@ -295,7 +295,7 @@ fn what_a_caller_gets_nearly_right_is_put_into_form() {
 
 #[test]
 fn a_number_keeps_every_digit() {
-    // A parser that rounds in haste gives other last digits (serde_json without `float_roundtrip`).
+    // A parser that rounds in haste gives other last digits (serde_json without `arbitrary_precision`).
     let numbers = json!({ "x": [90.42225290942383, 42.215889504792884, 19.243053591130522, 1e21, 5e-324] });
     let text = with(PageVisit, &numbers).to_string();
     assert!(

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::protocol::Answer;
+use crate::words::number;
 use crate::words::policy::{FIRST_BACKOFF, LONGEST_BACKOFF, LONGEST_SERVER_WAIT};
 use crate::words::time::{Millis, UnixMillis};
 
@@ -107,10 +108,10 @@ pub fn server_wait(answer: &Answer, body_secs: Option<f64>, now: UnixMillis) -> 
     let server_now = answer.date.as_deref().and_then(http_date).unwrap_or(now);
     let from_header = answer.retry_after.as_deref().and_then(|text| {
         let text = text.trim();
-        text.parse().ok().and_then(span_of_secs).or_else(|| Some(http_date(text)?.since(server_now)))
+        number::decimal(text).and_then(span_of_secs).or_else(|| Some(http_date(text)?.since(server_now)))
     });
     let from_reset = answer.rate_limit_reset.as_deref().and_then(|text| {
-        let secs: f64 = text.trim().parse().ok().filter(|secs: &f64| secs.is_finite())?;
+        let secs = number::decimal(text.trim()).filter(|secs| secs.is_finite())?;
         match secs {
             since_epoch_ms if since_epoch_ms >= 1e12 => {
                 Some(UnixMillis(since_epoch_ms.ceil() as i64).since(server_now))

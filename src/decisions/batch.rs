@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::protocol::EMPTY_BODY_BYTES;
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
+use crate::words::order;
 
 /// The limits of one request; they shrink on trouble and never exceed the policy's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +113,7 @@ pub fn latest_of_each<'a>(rows: impl Iterator<Item = (&'a str, u32)>) -> Vec<usi
         }
     }
     let mut indices: Vec<usize> = latest.into_values().map(|(_, index)| index).collect();
-    indices.sort_unstable();
+    order::by_number(&mut indices, |index| *index as u64);
     indices
 }
 

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::words::kind::{Kind, PerKind};
+use crate::words::number;
 
 /// Begins a request's body, before the page visits.
 pub const BODY_HEAD: &str = "{\"pageVisits\":[";
@@ -174,8 +175,8 @@ fn counts(level: &Map<String, Value>) -> Option<WireCounts> {
 
 fn seconds(value: &Value) -> Option<f64> {
     match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
+        Value::Number(number) => Some(number::of_json(number)),
+        Value::String(text) => number::decimal(text.trim()),
         _ => None,
     }
 }
@@ -184,7 +185,7 @@ fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => *flag,
-        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::Number(number) => number::of_json(number) != 0.0,
         Value::String(text) => !text.is_empty(),
         Value::Array(_) | Value::Object(_) => true,
     }

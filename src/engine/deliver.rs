@@ -18,6 +18,7 @@ use crate::ports::store::Store;
 use crate::ports::transport::Transport;
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
+use crate::words::order;
 use crate::words::policy::{ATTEMPTS_IN_A_SLICE, FAILURES_BEFORE_SPLIT, MOST_OUTLIVED};
 use crate::words::time::Millis;
 
@@ -123,7 +124,7 @@ where
             Box::new(|state| {
                 // What failed in an earlier slice and was not tried since has been outlived too.
                 outlived.extend(state.outlived.iter().filter(|key| !settled.contains(key)));
-                outlived.sort_unstable();
+                order::by_number(&mut outlived, |key| key.packed());
                 outlived.dedup();
                 outlived.truncate(MOST_OUTLIVED);
                 state.outlived = outlived;
@@ -175,7 +176,7 @@ where
         let mut keys = PerKind::<BTreeSet<RowKey>>::default();
         for kind in Kind::ALL {
             let rows = fates.of_mut(kind);
-            rows.sort_by_key(|(row, _)| row.key);
+            order::by_number(rows, |(row, _)| row.key.packed());
             for (row, fate) in rows.iter() {
                 keys.of_mut(kind).insert(row.key);
                 let had_failed = self.failed.remove(&row.key).is_some();

@@ -10,6 +10,7 @@ use crate::ports::store::{Body, Row, Store, Table};
 use crate::ports::transport::Transport;
 use crate::words::key::KeyRange;
 use crate::words::kind::Kind;
+use crate::words::record::address::lower_case;
 
 /// Most records that are shown: whoever sees so many asks more precisely.
 const MOST_FOUND: usize = 20;
@@ -70,7 +71,7 @@ where
         }
         let mut found = self.outbox.revisions(&PLACES, text).await?;
         if found.is_empty() {
-            found = self.find_pages(&text.to_lowercase()).await?;
+            found = self.find_pages(&lower_case(text)).await?;
         }
         let books = self.outbox.overview().await?.books;
         let place = |table, row: &Row<S::Body>| match table {
@@ -110,5 +111,5 @@ struct Page {
 fn is_visit_of<B: Body>(row: &Row<B>, part: &str) -> bool {
     row.head.kind == Kind::PageVisit
         && serde_json::from_str::<Page>(&row.body.text())
-            .is_ok_and(|page| page.url.to_lowercase().contains(part))
+            .is_ok_and(|page| lower_case(&page.url).contains(part))
 }

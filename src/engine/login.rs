@@ -7,6 +7,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::ports::transport::{Payload, Request, Transport};
+use crate::words::number;
 use crate::words::owner::{self, Session};
 use crate::words::policy::GOODBYE_TIMEOUT;
 
@@ -80,7 +81,9 @@ fn renewed(session: &Session, body: &str, now_ms: i64) -> Option<Session> {
     let body: Value = serde_json::from_str(body).ok()?;
     let data = body.get("data").filter(|data| data.is_object()).unwrap_or(&body);
     let text = |names: [&str; 2]| names.iter().find_map(|name| data.get(*name)?.as_str().map(str::to_owned));
-    let lifetime_secs = ["ExpiresIn", "expires_in"].iter().find_map(|name| data.get(*name)?.as_f64());
+    let lifetime_secs = ["ExpiresIn", "expires_in"]
+        .iter()
+        .find_map(|name| Some(number::of_json(data.get(*name)?.as_number()?)));
     Some(Session {
         account: session.account.clone(),
         access_token: text(["AccessToken", "access_token"])?,

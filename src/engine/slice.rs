@@ -26,6 +26,7 @@ use crate::ports::store::{Row, Store};
 use crate::ports::transport::Transport;
 use crate::words::key::RowKey;
 use crate::words::kind::Kind;
+use crate::words::order;
 use crate::words::owner::Owner;
 use crate::words::record::sites::SiteRules;
 use crate::words::time::{Millis, UnixMillis};
@@ -223,7 +224,9 @@ where
                 }
             }
         }
-        failures.sort_by_key(|(parcel, _)| parcel.sent().map(|row| row.key).min());
+        order::by_number(&mut failures, |(parcel, _)| {
+            parcel.sent().map(|row| row.key.packed()).min().unwrap_or_default()
+        });
         let mut failures = failures.into_iter();
         let oldest = failures.next();
         for (parcel, _) in failures {

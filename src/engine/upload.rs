@@ -10,6 +10,7 @@ use crate::ports::store::{Body, Row, Table};
 use crate::ports::transport::{Payload, Request};
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
+use crate::words::order;
 use crate::words::record::wire;
 
 /// A row as the cutting sees it.
@@ -52,7 +53,7 @@ pub(super) fn split<B>(batch: Batch<B>, first: Option<usize>) -> Result<(Batch<B
             continue;
         }
         // A unit's visit comes before its aggregates, whatever their keys.
-        groups.sort_unstable_by_key(|(_, (key, kind))| (*kind, *key));
+        order::by_number(&mut groups, |(_, (key, kind))| key.behind_kind(*kind));
         let older_groups = first.unwrap_or(groups.len() / 2).clamp(1, groups.len());
         let older: HashSet<String> = groups.into_iter().take(older_groups).map(|(group, _)| group).collect();
         return Ok(batch.into_iter().partition(|row| older.contains(&group_of(row))));
@@ -364,11 +365,11 @@ fn in_order_of_records<B>(batch: &mut Batch<B>) {
     }
     if revised {
         let place_of = |row: &Row<B>| places.get(&(row.head.kind, row.head.id.as_str())).copied();
-        let mut order: Vec<(Kind, Option<RowKey>, RowKey)> =
-            batch.iter().map(|row| (row.head.kind, place_of(row), row.key)).collect();
-        order.sort_unstable();
-        let ranks: HashMap<RowKey, usize> =
-            order.into_iter().zip(0..).map(|((_, _, key), rank)| (key, rank)).collect();
-        batch.sort_by_key(|row| ranks.get(&row.key).copied());
+        let ranks: HashMap<RowKey, u64> = batch
+            .iter()
+            .filter_map(|row| Some((row.key, place_of(row)?.behind_kind(row.head.kind))))
+            .collect();
+        order::by_number(batch, |row| row.key.packed());
+        order::by_number(batch, |row| ranks.get(&row.key).copied().unwrap_or_default());
     }
 }

@@ -9,6 +9,7 @@ use crate::decisions::suspects::Unexplained;
 use crate::ports::store::{Body, Row};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
+use crate::words::order;
 use crate::words::policy::WINDOW_RECORDS;
 
 /// Rows of the owner's epochs, one after another, each read from its lowest unsettled place on; memory is bounded by the window, not by the backlog.
@@ -134,7 +135,7 @@ impl<B: Body> Windows<B> {
             self.waiting.of_mut(row.head.kind).push(row);
         }
         for kind in Kind::ALL {
-            self.waiting.of_mut(kind).sort_by_key(|row| row.key);
+            order::by_number(self.waiting.of_mut(kind), |row| row.key.packed());
         }
     }
 

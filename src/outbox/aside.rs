@@ -1,6 +1,6 @@
 //! What left the outbox without an acknowledgement: seen, put back, or given up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::count::UNRECOVERABLE;
 use super::settle::tombstone;
@@ -9,6 +9,7 @@ use crate::decisions::ledger::{Books, Place};
 use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::Kind;
+use crate::words::order;
 
 /// Most rows of a table that are shown at once.
 const MOST_SHOWN: usize = 1000;
@@ -106,11 +107,12 @@ impl<S: Store> Outbox<S> {
                     let named = ids.as_ref().is_none_or(|ids| ids.contains(&row.head.id));
                     named || row.head.kind == Kind::TabAggregate
                 });
-                let rows: BTreeMap<(Kind, RowKey), Row<S::Body>> =
-                    found.map(|row| ((row.head.kind, row.key), row)).collect();
-                let mut changes: Vec<Change<S::Body>> =
-                    rows.keys().map(|(_, key)| Change::Delete(table, KeyRange::closed(*key, *key))).collect();
-                let count = place(&mut books, rows.into_values().collect(), &mut changes)?;
+                let mut rows: Vec<Row<S::Body>> = found.collect();
+                order::by_number(&mut rows, |row| row.key.behind_kind(row.head.kind));
+                rows.dedup_by_key(|row| (row.head.kind, row.key));
+                let delete = |row: &Row<_>| Change::Delete(table, KeyRange::closed(row.key, row.key));
+                let mut changes: Vec<Change<S::Body>> = rows.iter().map(delete).collect();
+                let count = place(&mut books, rows, &mut changes)?;
                 changes.push(write(Document::Books, &books)?);
                 Ok((changes, count))
             })

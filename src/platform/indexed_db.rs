@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, maybe_done};
 use rexie::{Direction, KeyRange as IdbKeyRange, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
 
@@ -115,7 +115,19 @@ async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBod
 }
 
 async fn answers(transaction: &Transaction, queries: &[Query]) -> Result<Vec<Answer<JsBody>>, StoreError> {
-    join_all(queries.iter().map(|query| answer(transaction, query))).await.into_iter().collect()
+    let mut requests: Vec<_> =
+        queries.iter().map(|query| maybe_done(answer(transaction, query).boxed_local())).collect();
+    let mut context = Context::from_waker(Waker::noop());
+    // All are asked for at once; they end in their order.
+    for request in &mut requests {
+        let _ = request.poll_unpin(&mut context);
+    }
+    let mut found = Vec::with_capacity(requests.len());
+    for mut request in requests {
+        (&mut request).await;
+        found.extend(Pin::new(&mut request).take_output());
+    }
+    found.into_iter().collect()
 }
 
 type Request = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
@@ -187,9 +199,8 @@ impl Store for IndexedDb {
             if queries.is_empty() {
                 return Ok(Vec::new());
             }
-            let mut stores: Vec<&str> = queries.iter().map(store_for).collect();
-            stores.sort_unstable();
-            stores.dedup();
+            let is_asked = |store: &&str| queries.iter().any(|query| store_for(query) == *store);
+            let stores: Vec<&str> = schema::ALL.into_iter().filter(is_asked).collect();
             let transaction = self.begin(&stores, TransactionMode::ReadOnly).await?;
             answers(&transaction, queries).await
         })

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::kind::Kind;
+
 /// A row's place: the sign-in epoch, then a number that only grows (rule 2).
 ///
 /// Packed into one number that a JavaScript double holds exactly (53 bits), so that it serves as an IndexedDB key:
@@ -41,6 +43,11 @@ impl RowKey {
     /// The packed number, below 2^53.
     pub const fn packed(self) -> u64 {
         self.0
+    }
+
+    /// A number that orders places by their kind first.
+    pub const fn behind_kind(self, kind: Kind) -> u64 {
+        ((kind as u64) << 60) | self.0
     }
 
     /// The place that [`RowKey::packed`] gave.

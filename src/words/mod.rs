@@ -3,6 +3,8 @@
 pub mod event;
 pub mod key;
 pub mod kind;
+pub mod number;
+pub mod order;
 pub mod owner;
 pub mod policy;
 pub mod record;

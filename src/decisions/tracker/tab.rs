@@ -166,8 +166,8 @@ impl Tab {
     fn aggregate(&self, open: OpenAggregate, closed_at: Option<UnixMillis>, revision: u32) -> AggregateDraft {
         let OpenAggregate(id, page_visit_id, total_time_seconds, active_time_seconds, scroll_depth_percent) =
             open;
-        let domain_durations: BTreeMap<_, _> =
-            self.domains.iter().map(|(domain, ms)| (domain.clone(), whole_seconds(*ms))).collect();
+        let mut domain_durations = BTreeMap::new();
+        domain_durations.extend(self.domains.iter().map(|(domain, ms)| (domain.clone(), whole_seconds(*ms))));
         let current_url = self.last.as_ref().map(|last| last.url.clone());
         AggregateDraft {
             id,

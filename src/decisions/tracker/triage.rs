@@ -1,5 +1,7 @@
 //! Which addresses are pages of the web at all, by parsed scheme and host.
 
+use crate::words::record::address::lower_case;
+
 /// The host of an http or https address, in lower case and without one leading `www.`; `None` for anything else.
 ///
 /// This is triage, not validation: browsers report addresses in the normal form of the URL standard, and the
@@ -18,7 +20,7 @@ pub fn web_domain(url: &str) -> Option<String> {
     if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return None;
     }
-    let host = host.to_lowercase();
+    let host = lower_case(host);
     Some(
         host.strip_prefix("www.").filter(|bare| !bare.is_empty()).map_or_else(|| host.clone(), str::to_owned),
     )

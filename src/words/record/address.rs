@@ -185,7 +185,7 @@ pub(super) fn is_ipv6(text: &str) -> bool {
 
 /// The text in lower case. Beyond ASCII only the Latin, Greek and Cyrillic letters of European names: Unicode's whole
 /// table would weigh as much as the rest of this file, and browsers report hosts in lower case anyway.
-pub(super) fn lower_case(text: &str) -> String {
+pub(crate) fn lower_case(text: &str) -> String {
     let lower = |c: char| {
         let distance = match c {
             'À'..='Ö' | 'Ø'..='Þ' | 'Α'..='Ρ' | 'Σ'..='Ω' | 'А'..='Я' => 32,

@@ -9,6 +9,7 @@ use super::{
     MAX_URL_CHARS, Maker, RecordError, moment, notes_field,
 };
 use crate::words::kind::Kind;
+use crate::words::number;
 use crate::words::time::UnixMillis;
 
 /// Milliseconds below this would be before March 1973: a caller's number so small counts seconds.
@@ -167,7 +168,7 @@ impl Rule {
             Form::Metadata => return self.metadata(value.as_object_mut().ok_or_else(wrong_type)?, maker),
             Form::SecondsPerHost => {
                 for seconds in value.as_object().ok_or_else(wrong_type)?.values() {
-                    if seconds.as_f64().ok_or_else(wrong_type)? < 0.0 {
+                    if number::of_json(seconds.as_number().ok_or_else(wrong_type)?) < 0.0 {
                         return Err(RecordError::OutOfRange(self.name.to_owned()));
                     }
                 }
@@ -185,8 +186,8 @@ impl Rule {
             Value::String(text) => {
                 moment::from_iso(text).ok_or_else(|| RecordError::BadTime(self.name.to_owned()))?
             }
-            Value::Number(_) => {
-                let ms = value.as_f64().unwrap_or_default().round();
+            Value::Number(ms) => {
+                let ms = number::of_json(ms).round();
                 let most = moment::LAST_MOMENT.0 as f64;
                 if maker == Maker::Caller && !(LEAST_MILLIS..=most).contains(&ms) {
                     return Err(RecordError::OutOfRange(self.name.to_owned()));
@@ -201,7 +202,7 @@ impl Rule {
     fn number(&self, value: &Value, maker: Maker) -> Result<Value, RecordError> {
         let wrong_type = || RecordError::WrongType(self.name.to_owned());
         let Form::Number { least, most, grain } = self.form else { return Err(wrong_type()) };
-        let given = value.as_f64().ok_or_else(wrong_type)?;
+        let given = number::of_json(value.as_number().ok_or_else(wrong_type)?);
         if maker == Maker::Caller {
             if grain == Grain::Whole && given.fract() != 0.0 {
                 return Err(wrong_type());
@@ -213,7 +214,8 @@ impl Rule {
         let fits = given.max(least).min(most);
         Ok(match grain {
             Grain::Any if fits == given => value.clone(),
-            Grain::Any => fits.into(),
+            // A bound then; those are whole.
+            Grain::Any => (fits as i64).into(),
             _ => (fits.round() as i64).into(),
         })
     }
