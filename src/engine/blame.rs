@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::deliver::Stored;
 use super::slice::Slice;
 use super::sync::Halt;
 use super::upload::{Batch, Named, Parcel};
@@ -73,7 +74,7 @@ where
         let stored = parcel.records() - named.len() as u64;
         let (fates, staying) = parcel.settled(&named);
         if stored > 0 {
-            self.settle_stored(fates, stored, tally).await?;
+            self.settle_stored(vec![Stored { fates, records: stored, tally }]).await?;
         } else {
             self.settle(fates, Box::new(|_| {})).await?;
         }

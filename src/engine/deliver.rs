@@ -22,6 +22,13 @@ use crate::words::order;
 use crate::words::policy::{ATTEMPTS_IN_A_SLICE, FAILURES_BEFORE_SPLIT, MOST_OUTLIVED};
 use crate::words::time::Millis;
 
+/// What the server has of a parcel, to be settled.
+pub(super) struct Stored<B> {
+    pub(super) fates: Fates<B>,
+    pub(super) records: u64,
+    pub(super) tally: Tally,
+}
+
 impl<S, T, C, H> Slice<'_, S, T, C, H>
 where
     S: Store,
@@ -98,21 +105,34 @@ where
 
     /// Settles a parcel that the server has.
     pub(super) async fn acknowledge(&mut self, parcel: Parcel<S::Body>, tally: Tally) -> Result<(), Halt> {
+        let stored = self.land(parcel, tally);
+        self.settle_stored(vec![stored]).await
+    }
+
+    /// Takes note of what the server has: others may refer to it from now on, though it is still to be settled.
+    pub(super) fn land(&mut self, parcel: Parcel<S::Body>, tally: Tally) -> Stored<S::Body> {
         let records = parcel.records();
         self.gzip_is_read |= parcel.is_packed();
         let (fates, staying) = parcel.acknowledged();
         self.windows.give_back(staying);
-        self.settle_stored(fates, records, tally).await
+        let acknowledged = fates.page_visits.iter().filter(|(_, fate)| *fate == Fate::Acknowledged);
+        self.windows.stored(acknowledged.map(|(row, _)| row.head.id.clone()));
+        Stored { fates, records, tally }
     }
 
     // Something was stored: the server works, so that what failed without its word is to blame itself.
-    pub(super) async fn settle_stored(
-        &mut self,
-        fates: Fates<S::Body>,
-        records: u64,
-        tally: Tally,
-    ) -> Result<(), Halt> {
+    pub(super) async fn settle_stored(&mut self, all: Vec<Stored<S::Body>>) -> Result<(), Halt> {
         let now = self.engine.clock.now();
+        let batches = all.len();
+        let records: u64 = all.iter().map(|stored| stored.records).sum();
+        let counted = all.iter().any(|stored| stored.tally.counted);
+        let mut fates = Fates::<S::Body>::default();
+        let mut tallies = Vec::with_capacity(batches);
+        for stored in all {
+            fates.page_visits.extend(stored.fates.page_visits);
+            fates.tab_aggregates.extend(stored.fates.tab_aggregates);
+            tallies.push((stored.records, stored.tally));
+        }
         let policy = self.engine.settings().policy;
         let in_vain = self.preflight.in_vain;
         let settled: HashSet<RowKey> =
@@ -134,15 +154,17 @@ where
                 state.failing = None;
                 state.last_attempt_at = Some(now);
                 state.last_success_at = Some(now);
-                state.server.gives_counts |= tally.counted;
-                state.adaptive = state.adaptive.grown(&policy);
+                state.server.gives_counts |= counted;
+                state.adaptive = (0..batches).fold(state.adaptive, |limit, _| limit.grown(&policy));
                 if let Some(progress) = &mut state.progress {
                     progress.done += records;
                 }
             }),
         )
         .await?;
-        self.report.settled(records, tally);
+        for (records, tally) in tallies {
+            self.report.settled(records, tally);
+        }
         self.stores += 1;
         self.condemn_suspects().await
     }

@@ -80,9 +80,10 @@ where
         let mut obstacles = Obstacles { unstored, behind, named: named.clone(), ..Obstacles::default() };
         let doubtful: Vec<String> = elsewhere
             .iter()
-            .filter(|(row, _)| {
+            .filter(|(row, id)| {
                 let elsewhere = row.follows.is_some_and(|place| self.windows.is_elsewhere(place));
-                self.withholds || elsewhere || self.leaves_its_reference(row)
+                let doubtful = self.withholds || elsewhere || self.leaves_its_reference(row);
+                doubtful && !self.windows.is_stored(id)
             })
             .map(|(_, id)| (*id).clone())
             .collect();

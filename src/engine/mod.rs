@@ -6,6 +6,7 @@ mod deliver;
 mod dissect;
 mod erasure;
 mod find;
+mod flight;
 mod head;
 mod health;
 mod login;

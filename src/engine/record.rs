@@ -144,10 +144,7 @@ where
         let mut remembered = self.tracker.lock().await;
         let mut state = match remembered.take() {
             Some(state) => state,
-            // A document of another version is as good as none: only visits that were going on are in it.
-            None => {
-                self.outbox.document(Document::Tracker).await.or_else(unreadable_is_none)?.unwrap_or_default()
-            }
+            None => self.outbox.memories().await?.tracker.unwrap_or_default(),
         };
         let before = state.clone();
         let step = take(&mut state, &mut FreshIds(&self.clock));
@@ -172,14 +169,6 @@ struct FreshIds<'a, C>(&'a C);
 impl<C: Clock> IdSource for FreshIds<'_, C> {
     fn uuid_v7(&mut self, at: UnixMillis) -> String {
         tracker::uuid_v7(at, self.0.random())
-    }
-}
-
-/// A document that may be forgotten.
-pub(super) fn unreadable_is_none<D>(error: OutboxError) -> Result<Option<D>, OutboxError> {
-    match error {
-        OutboxError::Unreadable(_) => Ok(None),
-        other => Err(other),
     }
 }
 

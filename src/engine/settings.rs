@@ -1,12 +1,11 @@
 //! What the extension has set, and what a change of it means.
 
-use super::record::unreadable_is_none;
 use super::{Engine, EngineError};
 use crate::decisions::tracker::Ending;
-use crate::outbox::Remembered;
+use crate::outbox::{Memories, Remembered};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
-use crate::ports::store::{Document, Store};
+use crate::ports::store::Store;
 use crate::ports::transport::Transport;
 use crate::words::owner::{self, Owner, Session};
 use crate::words::policy::Policy;
@@ -67,11 +66,8 @@ where
     /// [`EngineError`] where the database can't be used.
     pub async fn open(&self, mut settings: Settings) -> Result<(), EngineError> {
         let books = self.sound_books().await?;
-        // A login that can't be read any more is none.
-        let remembered = match settings.remembers_session {
-            true => self.outbox.document::<Session>(Document::Session).await.or_else(unreadable_is_none)?,
-            false => None,
-        };
+        let Memories { session, tracker } = self.outbox.memories().await?;
+        let remembered = session.filter(|_| settings.remembers_session);
         let new_login = settings.session.is_some() && settings.session != remembered;
         // A login is worth something at the server that gave it, and is nobody else's business.
         let is_from_here = books
@@ -79,11 +75,11 @@ where
             .is_none_or(|owner| owner::origin_of(&settings.server_url).as_ref() == Some(&owner.origin));
         settings.session = settings.session.or(remembered.filter(|_| is_from_here));
         let owner = settings.owner();
-        let owner_changes = books.owner() != owner.as_ref();
-        if owner_changes || (settings.remembers_session && new_login) {
+        if books.owner() != owner.as_ref() || (settings.remembers_session && new_login) {
             let books = self.outbox.hand_to(owner.as_ref(), settings.remembered()).await?;
             self.mirror(&books).await;
         }
+        *self.tracker.lock().await = tracker;
         *self.settings.borrow_mut() = settings;
         Ok(())
     }

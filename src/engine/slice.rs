@@ -1,19 +1,16 @@
 //! One wake's work: batches from the head of the outbox, up to three in flight, until nothing is left or time is up.
 
 use std::collections::HashMap;
-use std::future::{poll_fn, ready};
-use std::pin::Pin;
-use std::task::Poll;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::stream::FuturesUnordered;
 
 use super::Engine;
 use super::abilities::News;
+use super::flight::Flight;
 use super::preflight::{Doubt, Preflight};
 use super::sync::{End, Halt, RunOptions};
-use super::upload::{Batch, Named, Parcel, candidate};
+use super::upload::{Batch, Parcel};
 use super::windows::Windows;
-use crate::decisions::batch::{self, Candidate};
 use crate::decisions::protocol::Answer;
 use crate::decisions::report::Report;
 use crate::decisions::schedule::Stop;
@@ -26,7 +23,6 @@ use crate::ports::store::{Row, Store};
 use crate::ports::transport::Transport;
 use crate::words::key::RowKey;
 use crate::words::kind::Kind;
-use crate::words::order;
 use crate::words::owner::Owner;
 use crate::words::record::sites::SiteRules;
 use crate::words::time::{Millis, UnixMillis};
@@ -64,7 +60,7 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     /// Requests that ran out of time.
     pub(super) timeouts: u32,
     /// Requests that may be in flight together now.
-    width: usize,
+    pub(super) width: usize,
 }
 
 /// The failures of a row within a slice.
@@ -81,8 +77,6 @@ pub(super) fn begin(state: &mut SyncState, now: UnixMillis) {
     state.last_attempt_at = Some(now);
     state.alive_at = Some(now);
 }
-
-type Flight<'a, B> = Pin<Box<dyn Future<Output = (Parcel<B>, Result<Answer, NoAnswer>)> + 'a>>;
 
 impl<'a, S, T, C, H> Slice<'a, S, T, C, H>
 where
@@ -163,81 +157,6 @@ where
         }
     }
 
-    // Keeps requests in flight until nothing is left (none) or one fails; then what is in flight is waited for, and
-    // the oldest failure is returned with its rows. What else failed waits at the head again.
-    async fn fly(
-        &mut self,
-        flights: &mut FuturesUnordered<Flight<'a, S::Body>>,
-    ) -> Result<Option<(Parcel<S::Body>, Verdict)>, Halt> {
-        let mut in_flight: HashMap<String, Vec<Identity>> = HashMap::new();
-        let mut failures = Vec::new();
-        let mut stop = None;
-        loop {
-            while failures.is_empty() && stop.is_none() && flights.len() < self.width {
-                if !flights.is_empty() && self.must_ask() {
-                    break;
-                }
-                let Some(batch) = self.next_batch().await? else { break };
-                if !independent(&batch, in_flight.values().flatten(), self.takes_any_order()) {
-                    self.windows.give_back(batch);
-                    break;
-                }
-                let parcel = self.prepare(batch, &Named::new()).await?;
-                if !parcel.is_empty() {
-                    // It is sent.
-                } else if parcel.anything_leaves() {
-                    self.settle_leaving(parcel).await?;
-                    continue;
-                } else {
-                    self.windows.set_aside(parcel.into_batch());
-                    continue;
-                }
-                in_flight.insert(parcel.id(), parcel.sent().map(identity).collect());
-                // A request begins with its first poll; the next rows are read while it is out.
-                let mut flight = match self.start(parcel, false, flights.len() as u64) {
-                    Ok(flight) => flight,
-                    Err(Halt::End(End::Stopped(why))) => {
-                        stop = Some(why);
-                        break;
-                    }
-                    Err(halt) => return Err(halt),
-                };
-                match poll_fn(|context| Poll::Ready(flight.as_mut().poll(context))).await {
-                    Poll::Pending => flights.push(flight),
-                    Poll::Ready(landed) => flights.push(Box::pin(ready(landed))),
-                }
-            }
-            let Some((parcel, outcome)) = flights.next().await else { break };
-            in_flight.remove(&parcel.id());
-            let verdict = self.judge(&parcel, outcome);
-            match verdict {
-                Verdict::Acknowledged(tally) => {
-                    self.acknowledge(parcel, tally).await?;
-                    self.width = (self.width + 1).min(self.engine.settings().policy.max_in_flight);
-                }
-                verdict => {
-                    if is_congestion(&verdict) {
-                        self.width = 1;
-                    }
-                    self.note_failed(&parcel, &verdict);
-                    failures.push((parcel, verdict));
-                }
-            }
-        }
-        order::by_number(&mut failures, |(parcel, _)| {
-            parcel.sent().map(|row| row.key.packed()).min().unwrap_or_default()
-        });
-        let mut failures = failures.into_iter();
-        let oldest = failures.next();
-        for (parcel, _) in failures {
-            self.windows.give_back(parcel.into_batch());
-        }
-        match (oldest, stop) {
-            (None, Some(stop)) => Err(Halt::End(End::Stopped(stop))),
-            (oldest, _) => Ok(oldest),
-        }
-    }
-
     /// Asked before every request: the user may have changed their mind, the time may be over.
     pub(super) fn must_stop(&self, in_flight: u64) -> Option<Stop> {
         let settings = self.engine.settings();
@@ -266,7 +185,7 @@ where
 
     // Begins a request, unless the slice must stop: between the cut and now the user may have paused it, excluded a
     // site or signed in as somebody else. What was cut under other settings is cut anew then.
-    fn start(
+    pub(super) fn start(
         &mut self,
         parcel: Parcel<S::Body>,
         again: bool,
@@ -291,7 +210,7 @@ where
         }))
     }
 
-    fn judge(&self, parcel: &Parcel<S::Body>, outcome: Result<Answer, NoAnswer>) -> Verdict {
+    pub(super) fn judge(&self, parcel: &Parcel<S::Body>, outcome: Result<Answer, NoAnswer>) -> Verdict {
         let records: Vec<(Kind, &str)> =
             parcel.sent().map(|row| (row.head.kind, row.head.id.as_str())).collect();
         let counts_expected = self.state.server.gives_counts;
@@ -352,38 +271,4 @@ fn may_be_about_order(verdict: &Verdict) -> bool {
             | Verdict::Unexplained
             | Verdict::Transient { cause: Cause::Status(500), wait: None }
     )
-}
-
-fn is_congestion(verdict: &Verdict) -> bool {
-    matches!(
-        verdict,
-        Verdict::Transient { cause: Cause::Status(429 | 503) | Cause::NoAnswer(NoAnswer::TimedOut), .. }
-    )
-}
-
-type Identity = (Kind, RowKey, String, Option<RowKey>);
-
-fn identity<B>(row: &Row<B>) -> Identity {
-    (row.head.kind, row.key, row.head.id.clone(), row.follows)
-}
-
-// Whether a batch may fly beside those that are out (rule 6).
-fn independent<'i, B: crate::ports::store::Body>(
-    batch: &Batch<B>,
-    others: impl Iterator<Item = &'i Identity>,
-    any_order: bool,
-) -> bool {
-    let others: Vec<(Kind, Candidate<'_>)> = others
-        .map(|(kind, key, id, follows)| {
-            let follows = if any_order { None } else { *follows };
-            (*kind, Candidate { key: *key, id, revision: 1, bytes: 0, follows })
-        })
-        .collect();
-    let mine: Vec<(Kind, Candidate<'_>)> = batch
-        .iter()
-        .map(|row| {
-            (row.head.kind, Candidate { follows: row.follows.filter(|_| !any_order), ..candidate(row) })
-        })
-        .collect();
-    others.is_empty() || batch::independent(&mine, &others)
 }

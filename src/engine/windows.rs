@@ -1,6 +1,6 @@
 //! The rows that a slice has read and not yet settled.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::upload::{Batch, candidate};
 use crate::decisions::batch::{self, Cut, Limits};
@@ -26,6 +26,8 @@ pub(super) struct Windows<B> {
     unsettled: PerKind<BTreeMap<RowKey, String>>,
     /// How many unsettled rows each page visit has.
     visits: HashMap<String, usize>,
+    /// Those of them that the server has.
+    stored: HashSet<String>,
 }
 
 impl<B: Body> Windows<B> {
@@ -37,6 +39,7 @@ impl<B: Body> Windows<B> {
             held: Vec::new(),
             unsettled: PerKind::default(),
             visits: HashMap::new(),
+            stored: HashSet::new(),
         }
     }
 
@@ -170,9 +173,19 @@ impl<B: Body> Windows<B> {
         std::mem::take(&mut self.held)
     }
 
-    /// Whether a page visit was read and is not settled.
+    /// Whether a page visit was read and is not on the server.
     pub(super) fn awaits(&self, visit: &str) -> bool {
-        self.visits.contains_key(visit)
+        self.visits.contains_key(visit) && !self.is_stored(visit)
+    }
+
+    /// Notes that the server has page visits, which are not settled yet.
+    pub(super) fn stored(&mut self, visits: impl Iterator<Item = String>) {
+        self.stored.extend(visits);
+    }
+
+    /// Whether the server has a page visit that is not settled yet.
+    pub(super) fn is_stored(&self, visit: &str) -> bool {
+        self.stored.contains(visit)
     }
 
     /// Whether a place is one of another epoch, or one that is not read yet.
@@ -185,6 +198,7 @@ impl<B: Body> Windows<B> {
     pub(super) fn settled(&mut self, kind: Kind, keys: impl Iterator<Item = RowKey>) {
         for key in keys {
             let Some(id) = self.unsettled.of_mut(kind).remove(&key) else { continue };
+            self.stored.remove(&id);
             if let (Kind::PageVisit, Some(rows)) = (kind, self.visits.get_mut(&id)) {
                 *rows -= 1;
                 if *rows == 0 {

@@ -20,6 +20,7 @@ pub use settle::{Fate, Settlement};
 
 use crate::decisions::ledger::{Books, BooksError};
 use crate::decisions::sync_state::{ServerMemory, SyncState};
+use crate::decisions::tracker::TrackerState;
 use crate::ports::store::{Answer, Change, Document, Query, Row, Store, StoreError, Table};
 use crate::words::key::KeyRange;
 use crate::words::kind::{Kind, PerKind};
@@ -85,6 +86,15 @@ pub struct Overview {
     pub is_new: bool,
 }
 
+/// What the database remembers from one worker for the next.
+#[derive(Debug, Default)]
+pub struct Memories {
+    /// The login, where it was to be kept.
+    pub session: Option<Session>,
+    /// The tracker's memory.
+    pub tracker: Option<TrackerState>,
+}
+
 const OVERVIEW: [Query; 2] = [Query::Document(Document::Books), Query::Document(Document::SyncState)];
 
 fn parse<T: DeserializeOwned + Default>(document: Document, text: Option<String>) -> Result<T, OutboxError> {
@@ -124,15 +134,15 @@ impl<S: Store> Outbox<S> {
         Ok(overview)
     }
 
-    /// Reads a document of its own: the tracker's memory, the login.
-    pub async fn document<T: DeserializeOwned>(&self, document: Document) -> Result<Option<T>, OutboxError> {
-        let mut answers = self.store.read(&[Query::Document(document)]).await?.into_iter();
-        match answers.next().and_then(Answer::document) {
-            Some(text) => {
-                serde_json::from_str(&text).map(Some).map_err(|_| OutboxError::Unreadable(document))
-            }
-            None => Ok(None),
-        }
+    /// Reads what a start of the worker remembers. What can't be read any more may be forgotten: a login can be made
+    /// anew, and of the tracker's memory only visits that were going on are lost.
+    pub async fn memories(&self) -> Result<Memories, OutboxError> {
+        let queries = [Document::Session, Document::Tracker].map(Query::Document);
+        let mut answers = self.store.read(&queries).await?.into_iter().map(Answer::document);
+        Ok(Memories {
+            session: parse(Document::Session, answers.next().flatten()).unwrap_or_default(),
+            tracker: parse(Document::Tracker, answers.next().flatten()).unwrap_or_default(),
+        })
     }
 
     /// Makes `owner` the one whose records are captured from now on (rule 10), and writes what is to be remembered of

@@ -1,0 +1,169 @@
+//! What is in flight: up to three requests that hold nothing of one another.
+
+use std::collections::HashMap;
+use std::future::{poll_fn, ready};
+use std::pin::Pin;
+use std::task::Poll;
+
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::deliver::Stored;
+use super::slice::Slice;
+use super::sync::{End, Halt};
+use super::upload::{Batch, Named, Parcel, candidate};
+use crate::decisions::batch::{self, Candidate};
+use crate::decisions::protocol::Answer;
+use crate::decisions::verdict::{Cause, NoAnswer, Verdict};
+use crate::ports::clock::Clock;
+use crate::ports::host::Host;
+use crate::ports::store::{Body, Row, Store};
+use crate::ports::transport::Transport;
+use crate::words::key::RowKey;
+use crate::words::kind::Kind;
+use crate::words::order;
+
+/// A request under way, with its parcel.
+pub(super) type Flight<'a, B> = Pin<Box<dyn Future<Output = (Parcel<B>, Result<Answer, NoAnswer>)> + 'a>>;
+
+impl<'a, S, T, C, H> Slice<'a, S, T, C, H>
+where
+    S: Store,
+    T: Transport<S::Body>,
+    C: Clock,
+    H: Host,
+{
+    // Keeps requests in flight until nothing is left (none) or one fails; then what is in flight is waited for, and
+    // the oldest failure is returned with its rows. What else failed waits at the head again. What has landed is settled
+    // while the next requests are out.
+    pub(super) async fn fly(
+        &mut self,
+        flights: &mut FuturesUnordered<Flight<'a, S::Body>>,
+    ) -> Result<Option<(Parcel<S::Body>, Verdict)>, Halt> {
+        let mut in_flight: HashMap<String, Vec<Identity>> = HashMap::new();
+        let mut failures = Vec::new();
+        let mut landed = Vec::new();
+        let mut stop = None;
+        loop {
+            // What asks the database where records are must find it up to date.
+            if self.withholds || self.must_ask() {
+                self.settle_landed(&mut landed).await?;
+            }
+            while failures.is_empty() && stop.is_none() && flights.len() < self.width {
+                if !flights.is_empty() && self.must_ask() {
+                    break;
+                }
+                let Some(batch) = self.next_batch().await? else { break };
+                if !independent(&batch, in_flight.values().flatten(), self.takes_any_order()) {
+                    self.windows.give_back(batch);
+                    break;
+                }
+                let parcel = self.prepare(batch, &Named::new()).await?;
+                if !parcel.is_empty() {
+                    // It is sent.
+                } else if parcel.anything_leaves() {
+                    self.settle_leaving(parcel).await?;
+                    continue;
+                } else {
+                    self.windows.set_aside(parcel.into_batch());
+                    continue;
+                }
+                in_flight.insert(parcel.id(), parcel.sent().map(identity).collect());
+                // A request begins with its first poll; the next rows are read while it is out.
+                let mut flight = match self.start(parcel, false, (flights.len() + landed.len()) as u64) {
+                    Ok(flight) => flight,
+                    Err(Halt::End(End::Stopped(why))) => {
+                        stop = Some(why);
+                        break;
+                    }
+                    Err(halt) => return Err(halt),
+                };
+                match poll_fn(|context| Poll::Ready(flight.as_mut().poll(context))).await {
+                    Poll::Pending => flights.push(flight),
+                    Poll::Ready(landed) => flights.push(Box::pin(ready(landed))),
+                }
+            }
+            if self.settle_landed(&mut landed).await? && flights.is_empty() {
+                // What was held for it may go now.
+                continue;
+            }
+            let Some(first) = flights.next().await else { break };
+            let mut next = Some(first);
+            while let Some((parcel, outcome)) = next {
+                in_flight.remove(&parcel.id());
+                match self.judge(&parcel, outcome) {
+                    Verdict::Acknowledged(tally) => {
+                        landed.push(self.land(parcel, tally));
+                        self.width = (self.width + 1).min(self.engine.settings().policy.max_in_flight);
+                    }
+                    verdict => {
+                        if is_congestion(&verdict) {
+                            self.width = 1;
+                        }
+                        // What was stored before is no proof against what failed after it.
+                        self.settle_landed(&mut landed).await?;
+                        self.note_failed(&parcel, &verdict);
+                        failures.push((parcel, verdict));
+                    }
+                }
+                next = flights.next().now_or_never().flatten();
+            }
+        }
+        order::by_number(&mut failures, |(parcel, _)| {
+            parcel.sent().map(|row| row.key.packed()).min().unwrap_or_default()
+        });
+        let mut failures = failures.into_iter();
+        let oldest = failures.next();
+        for (parcel, _) in failures {
+            self.windows.give_back(parcel.into_batch());
+        }
+        match (oldest, stop) {
+            (None, Some(stop)) => Err(Halt::End(End::Stopped(stop))),
+            (oldest, _) => Ok(oldest),
+        }
+    }
+
+    // Says whether there was anything to settle.
+    async fn settle_landed(&mut self, landed: &mut Vec<Stored<S::Body>>) -> Result<bool, Halt> {
+        let landed = std::mem::take(landed);
+        let anything = !landed.is_empty();
+        if anything {
+            self.settle_stored(landed).await?;
+        }
+        Ok(anything)
+    }
+}
+
+fn is_congestion(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Transient { cause: Cause::Status(429 | 503) | Cause::NoAnswer(NoAnswer::TimedOut), .. }
+    )
+}
+
+type Identity = (Kind, RowKey, String, Option<RowKey>);
+
+fn identity<B>(row: &Row<B>) -> Identity {
+    (row.head.kind, row.key, row.head.id.clone(), row.follows)
+}
+
+// Whether a batch may fly beside those that are out (rule 6).
+fn independent<'i, B: Body>(
+    batch: &Batch<B>,
+    others: impl Iterator<Item = &'i Identity>,
+    any_order: bool,
+) -> bool {
+    let others: Vec<(Kind, Candidate<'_>)> = others
+        .map(|(kind, key, id, follows)| {
+            let follows = if any_order { None } else { *follows };
+            (*kind, Candidate { key: *key, id, revision: 1, bytes: 0, follows })
+        })
+        .collect();
+    let mine: Vec<(Kind, Candidate<'_>)> = batch
+        .iter()
+        .map(|row| {
+            (row.head.kind, Candidate { follows: row.follows.filter(|_| !any_order), ..candidate(row) })
+        })
+        .collect();
+    others.is_empty() || batch::independent(&mine, &others)
+}
