@@ -34,8 +34,8 @@ where
     H: Host,
 {
     // Keeps requests in flight until nothing is left (none) or one fails; then what is in flight is waited for, and
-    // the oldest failure is returned with its rows. What else failed waits at the head again. What has landed is settled
-    // while the next requests are out.
+    // the oldest failure is returned with its rows. What else failed waits at the head again. While requests are out, the
+    // next rows are read, and what has landed is settled.
     pub(super) async fn fly(
         &mut self,
         flights: &mut FuturesUnordered<Flight<'a, S::Body>>,
@@ -69,7 +69,7 @@ where
                     continue;
                 }
                 in_flight.insert(parcel.id(), parcel.sent().map(identity).collect());
-                // A request begins with its first poll; the next rows are read while it is out.
+                // A request begins with its first poll.
                 let mut flight = match self.start(parcel, false, (flights.len() + landed.len()) as u64) {
                     Ok(flight) => flight,
                     Err(Halt::End(End::Stopped(why))) => {
@@ -82,6 +82,9 @@ where
                     Poll::Pending => flights.push(flight),
                     Poll::Ready(landed) => flights.push(Box::pin(ready(landed))),
                 }
+            }
+            if !flights.is_empty() && failures.is_empty() && stop.is_none() {
+                self.read_ahead().await?;
             }
             if self.settle_landed(&mut landed).await? && flights.is_empty() {
                 // What was held for it may go now.

@@ -49,12 +49,23 @@ where
             if self.windows.anything_waits() {
                 return Ok(());
             }
-            let books = self.engine.outbox.overview().await?.books;
+            let books = match self.first_books.take() {
+                Some(books) => books,
+                None => self.engine.outbox.overview().await?.books,
+            };
             let next = self.owner.as_ref().and_then(|owner| books.next_to_send(owner, self.windows.epoch()));
             let Some((epoch, ranges)) = next else { return Ok(()) };
             self.taken = books.taken();
             self.windows.begin(epoch, ranges);
             self.read_window(ranges).await?;
+        }
+    }
+
+    /// Reads on while requests are out, so that the next one finds its rows in memory.
+    pub(super) async fn read_ahead(&mut self) -> Result<(), Halt> {
+        match self.windows.wants(&self.limits()) {
+            Some(ranges) if !self.must_ask() => self.read_window(ranges).await,
+            _ => Ok(()),
         }
     }
 

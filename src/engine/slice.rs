@@ -11,6 +11,7 @@ use super::preflight::{Doubt, Preflight};
 use super::sync::{End, Halt, RunOptions};
 use super::upload::{Batch, Parcel};
 use super::windows::Windows;
+use crate::decisions::ledger::Books;
 use crate::decisions::protocol::Answer;
 use crate::decisions::report::Report;
 use crate::decisions::schedule::Stop;
@@ -37,6 +38,8 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) state: SyncState,
     /// Rows whose last attempt failed.
     pub(super) failed: HashMap<RowKey, Failure>,
+    /// The books as the slice began with them, until its first look for an epoch.
+    pub(super) first_books: Option<Books>,
     /// Whether anything was ever withheld, so that references must be looked up.
     pub(super) withholds: bool,
     /// Settlements with something acknowledged so far: proof that the server works.
@@ -105,6 +108,7 @@ where
             state: overview.state,
             failed: HashMap::new(),
             withholds: overview.books.anything_withheld(),
+            first_books: Some(overview.books),
             stores: 0,
             options,
             deadline: Millis(engine.clock.monotonic().0.saturating_add(budget.0)),
