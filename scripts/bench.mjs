@@ -86,4 +86,5 @@ async function runRows(names, bench, { lines, contests, failures }) {
   }
 }
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 await main();

@@ -85,6 +85,8 @@ export class Browser {
     assemble(extension, origin);
     mkdirSync(profile);
     browser.#process = firefox ? startFirefox(extension, profile) : startChromium(extension, profile);
+    // Nobody else would end it.
+    process.once("exit", () => browser.#process.kill());
     return browser;
   }
 
