@@ -251,7 +251,7 @@ impl Count {
         }
         if books.epoch(epoch.number).is_none() && epoch.rows.total() > 0 {
             self.found.orphans += epoch.rows.total();
-            books.adopt(epoch.number);
+            books.take_in(epoch.number);
         }
         for kind in Kind::ALL.into_iter().filter(|kind| shelf.holds(*kind)) {
             let (expected, rows) = (*epoch.expected.of(kind), *epoch.rows.of(kind));

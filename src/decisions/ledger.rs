@@ -242,6 +242,9 @@ impl Books {
         let key = RowKey::new(epoch, self.next_count);
         self.next_count += 1;
         self.anything_returned = true;
+        if let Ok(epoch) = self.epoch_mut(epoch) {
+            epoch.moves += 1;
+        }
         key
     }
 
@@ -256,6 +259,7 @@ impl Books {
                 counts.discarded += counts.held();
                 (counts.pending, counts.quarantined, counts.archived) = (0, 0, 0);
             }
+            epoch.moves += 1;
         }
     }
 

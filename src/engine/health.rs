@@ -29,13 +29,19 @@ where
     /// Books and memory; where they can't be read, the database is put right first.
     pub(super) async fn healed_overview(&self) -> Result<Overview, OutboxError> {
         match self.outbox.overview().await {
-            Err(OutboxError::Store(StoreError::Broken(_))) => {
-                self.outbox.store().rebuild().await?;
-                self.heal().await
-            }
-            Err(OutboxError::Unreadable(Document::Books | Document::SyncState)) => self.heal().await,
+            Err(error) => self.healed_after(error).await,
             read => read,
         }
+    }
+
+    /// Puts the database right after a failure that tells of damage; any other failure is handed on.
+    pub(super) async fn healed_after(&self, failure: OutboxError) -> Result<Overview, OutboxError> {
+        match failure {
+            OutboxError::Store(StoreError::Broken(_)) => self.outbox.store().rebuild().await?,
+            OutboxError::Unreadable(Document::Books | Document::SyncState) => {}
+            other => return Err(other),
+        }
+        self.heal().await
     }
 
     // A database that is new has lost what the mirror tells of, or what rows without books do.

@@ -84,7 +84,11 @@ where
             self.host.arm_retry(Some(schedule::retry_alarm(None, started_at)));
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         };
-        let result = self.run_slice(report, options, erased).await;
+        let result = match self.run_slice(report, options, erased).await {
+            // The next run, for which the alarm is armed, finds a database that works.
+            Err(failure) => self.healed_after(failure.clone()).await.and(Err(failure)),
+            done => done,
+        };
         drop(lock);
         drop(running);
         self.host.changed();

@@ -10,6 +10,7 @@ use crate::decisions::suspects::Unexplained;
 use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
+use crate::words::owner::Owner;
 use crate::words::policy::WINDOW_RECORDS;
 use crate::words::record::Head;
 use crate::words::record::sites::MORE_SITES;
@@ -190,7 +191,8 @@ impl<S: Store> Outbox<S> {
 }
 
 fn ask_all(erasures: &mut Erasures, books: &Books, site: Option<&str>, now: UnixMillis) {
-    erasures.ask(site, books.owners().into_iter().cloned().collect(), now);
+    let known = books.owners().into_iter().filter(|owner| **owner != Owner::unknown());
+    erasures.ask(site, known.cloned().collect(), now);
 }
 
 // Where a table's first row can stand.

@@ -13,8 +13,8 @@ use futures_util::future::{FutureExt, maybe_done};
 use rexie::{Direction, KeyRange as IdbKeyRange, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
 
-use super::row::{JsBody, from_number, from_stored, to_number, to_stored};
-use super::schema;
+use super::row::{JsBody, from_number, from_stored, key_of, to_number, to_stored};
+use super::{generations, room, schema};
 use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError, Table};
 use crate::words::key::KeyRange;
 
@@ -22,6 +22,8 @@ use crate::words::key::KeyRange;
 #[derive(Debug)]
 pub struct IndexedDb {
     name: String,
+    // The generation that is in use, once it is known.
+    current: RefCell<Option<String>>,
     connection: RefCell<Option<Rc<Rexie>>>,
     commits_early: bool,
 }
@@ -29,7 +31,8 @@ pub struct IndexedDb {
 impl IndexedDb {
     /// The database `name`; opened, and created if need be, by the first transaction.
     pub fn new(name: String) -> Self {
-        Self { name, connection: RefCell::new(None), commits_early: is_chromium() }
+        let (current, connection) = (RefCell::new(None), RefCell::new(None));
+        Self { name, current, connection, commits_early: is_chromium() }
     }
 
     /// Closes the connection; the next transaction opens a new one.
@@ -43,10 +46,21 @@ impl IndexedDb {
         if let Some(connection) = self.connection.borrow().as_ref() {
             return Ok(Rc::clone(connection));
         }
-        let opened = schema::builder(&self.name).build().await.map_err(|error| match failure(error) {
+        let known = self.current.borrow().clone();
+        let current = match known {
+            Some(current) => current,
+            None => generations::current(&self.name).await,
+        };
+        let opened = schema::builder(&current).build().await.map_err(|error| match failure(error) {
             StoreError::Failed(name) => StoreError::Broken(name),
             other => other,
         })?;
+        *self.current.borrow_mut() = Some(current);
+        let tables = opened.store_names();
+        if schema::ALL.iter().any(|table| !tables.iter().any(|known| known == table)) {
+            opened.close();
+            return Err(StoreError::Broken("NotFoundError".into()));
+        }
         // Another transaction may have been first; a second connection, forgotten, would block every later version.
         if let Some(first) = self.connection.borrow().as_ref() {
             opened.close();
@@ -63,6 +77,7 @@ impl IndexedDb {
         match connection.transaction(stores, mode).map_err(failure) {
             Err(StoreError::Closed) => {
                 self.connection.borrow_mut().take_if(|known| Rc::ptr_eq(known, &connection));
+                self.current.take();
                 self.connection().await?.transaction(stores, mode).map_err(failure)
             }
             begun => begun,
@@ -72,9 +87,7 @@ impl IndexedDb {
 
 async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBody>, StoreError> {
     let rows = |found: Vec<JsValue>| Answer::Rows(found.into_iter().filter_map(from_stored).collect());
-    let keys = |found: Vec<JsValue>| {
-        Answer::Keys(found.iter().filter_map(JsValue::as_f64).map(from_number).collect())
-    };
+    let keys = |found: Vec<JsValue>| Answer::Keys(found.iter().filter_map(from_number).collect());
     let table = |table: Table| transaction.store(schema::store_of(table)).map_err(failure);
     match query {
         Query::Document(document) => {
@@ -87,8 +100,21 @@ async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBod
         Query::Last { range, .. } if holds_nothing(*range, 1) => Ok(Answer::Rows(Vec::new())),
         Query::Keys { range, limit, .. } if holds_nothing(*range, *limit) => Ok(Answer::Keys(Vec::new())),
         Query::Rows { table: name, range, limit } => {
-            let range = Some(idb_range(*range)?);
-            table(*name)?.get_all(range, limit_of(*limit)).await.map(rows).map_err(failure)
+            let store = table(*name)?;
+            let (mut range, mut rows) = (*range, Vec::new());
+            // Rows that can't be read are left out; others come in their place.
+            loop {
+                let wanted = limit.saturating_sub(rows.len());
+                let found =
+                    store.get_all(Some(idb_range(range)?), limit_of(wanted)).await.map_err(failure)?;
+                let behind = found.last().and_then(key_of).map(|key| key.next());
+                let is_full = found.len() >= wanted;
+                rows.extend(found.into_iter().filter_map(from_stored));
+                match behind.filter(|from| is_full && rows.len() < *limit && *from < range.to) {
+                    Some(from) => range.from = from,
+                    None => return Ok(Answer::Rows(rows)),
+                }
+            }
         }
         Query::Last { table: name, range } => {
             let range = Some(idb_range(*range)?);
@@ -226,10 +252,26 @@ impl Store for IndexedDb {
         Box::pin(async move {
             let transaction = self.begin(&schema::ALL, TransactionMode::ReadWrite).await?;
             if let Some(changes) = decide(answers(&transaction, queries).await?) {
-                return apply_all(transaction, &changes, self.commits_early).await;
+                return match apply_all(transaction, &changes, self.commits_early).await {
+                    Err(StoreError::Failed(_)) if room::is_short(&changes).await => {
+                        Err(StoreError::QuotaExceeded)
+                    }
+                    ended => ended,
+                };
             }
             let _ = transaction.abort().await;
             Ok(())
+        })
+    }
+
+    fn rebuild(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let damaged = match self.current.take() {
+                Some(current) => current,
+                None => generations::current(&self.name).await,
+            };
+            self.close();
+            generations::move_on(&self.name, &damaged).await.map_err(failure)
         })
     }
 }
@@ -284,6 +326,7 @@ fn failure(error: rexie::Error) -> StoreError {
         | idb::Error::GetAllFailed(value)
         | idb::Error::GetAllKeysFailed(value)
         | idb::Error::ObjectStoreNotFound(value)
+        | idb::Error::IndexNotFound(value)
         | idb::Error::TransactionCommitError(value) => name_of(&value),
         _ => "unknown".into(),
     };
@@ -291,6 +334,8 @@ fn failure(error: rexie::Error) -> StoreError {
         "QuotaExceededError" => StoreError::QuotaExceeded,
         "InvalidStateError" => StoreError::Closed,
         "VersionError" => StoreError::Newer,
+        // A table or an index is gone, or the browser can't read its own files.
+        "NotFoundError" | "UnknownError" | "NotReadableError" => StoreError::Broken(name),
         _ => StoreError::Failed(name),
     }
 }

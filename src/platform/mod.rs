@@ -2,8 +2,10 @@
 
 pub mod clock;
 pub mod fetch;
+mod generations;
 pub mod host;
 pub mod indexed_db;
 mod mirror;
+mod room;
 mod row;
 mod schema;

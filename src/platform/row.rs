@@ -16,48 +16,48 @@ extern "C" {
     #[wasm_bindgen(extends = Object)]
     type StoredRow;
 
-    #[wasm_bindgen(method, structural, getter)]
-    fn key(this: &StoredRow) -> f64;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn key(this: &StoredRow) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_key(this: &StoredRow, value: f64);
-    #[wasm_bindgen(method, structural, getter)]
-    fn kind(this: &StoredRow) -> u8;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn kind(this: &StoredRow) -> Result<u8, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_kind(this: &StoredRow, value: u8);
-    #[wasm_bindgen(method, structural, getter)]
-    fn id(this: &StoredRow) -> Option<String>;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn id(this: &StoredRow) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_id(this: &StoredRow, value: &str);
-    #[wasm_bindgen(method, structural, getter)]
-    fn revision(this: &StoredRow) -> u32;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn revision(this: &StoredRow) -> Result<u32, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_revision(this: &StoredRow, value: u32);
-    #[wasm_bindgen(method, structural, getter, js_name = refersTo)]
-    fn refers_to(this: &StoredRow) -> Option<String>;
+    #[wasm_bindgen(method, structural, getter, catch, js_name = refersTo)]
+    fn refers_to(this: &StoredRow) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(method, structural, setter, js_name = refersTo)]
     fn set_refers_to(this: &StoredRow, value: &str);
-    #[wasm_bindgen(method, structural, getter)]
-    fn follows(this: &StoredRow) -> Option<f64>;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn follows(this: &StoredRow) -> Result<Option<f64>, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_follows(this: &StoredRow, value: f64);
-    #[wasm_bindgen(method, structural, getter)]
-    fn sites(this: &StoredRow) -> Option<String>;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn sites(this: &StoredRow) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_sites(this: &StoredRow, value: &str);
-    #[wasm_bindgen(method, structural, getter)]
-    fn bytes(this: &StoredRow) -> u32;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn bytes(this: &StoredRow) -> Result<u32, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_bytes(this: &StoredRow, value: u32);
-    #[wasm_bindgen(method, structural, getter, js_name = capturedAt)]
-    fn captured_at(this: &StoredRow) -> f64;
+    #[wasm_bindgen(method, structural, getter, catch, js_name = capturedAt)]
+    fn captured_at(this: &StoredRow) -> Result<f64, JsValue>;
     #[wasm_bindgen(method, structural, setter, js_name = capturedAt)]
     fn set_captured_at(this: &StoredRow, value: f64);
-    #[wasm_bindgen(method, structural, getter)]
-    fn body(this: &StoredRow) -> JsValue;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn body(this: &StoredRow) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_body(this: &StoredRow, value: &JsString);
-    #[wasm_bindgen(method, structural, getter)]
-    fn note(this: &StoredRow) -> Option<String>;
+    #[wasm_bindgen(method, structural, getter, catch)]
+    fn note(this: &StoredRow) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(method, structural, setter)]
     fn set_note(this: &StoredRow, value: &str);
 }
@@ -106,28 +106,29 @@ pub fn to_stored(row: &Row<JsBody>) -> JsValue {
 /// The row of a stored object; none where it is not one of ours.
 pub fn from_stored(value: JsValue) -> Option<Row<JsBody>> {
     let stored = value.dyn_into::<Object>().ok()?.unchecked_into::<StoredRow>();
-    let kind = match stored.kind() {
+    let kind = match stored.kind().ok()? {
         0 => Kind::PageVisit,
         1 => Kind::TabAggregate,
         _ => return None,
     };
     Some(Row {
-        key: from_number(stored.key()),
+        key: key_of(&stored)?,
         head: Head {
             kind,
-            id: stored.id()?,
-            revision: stored.revision(),
-            refers_to: stored.refers_to(),
-            bytes: stored.bytes(),
+            id: stored.id().ok()?.filter(|id| !id.is_empty())?,
+            revision: stored.revision().ok()?,
+            refers_to: stored.refers_to().ok()?,
+            bytes: stored.bytes().ok()?,
             sites: stored
                 .sites()
+                .ok()?
                 .map(|sites| sites.split('\n').map(str::to_owned).collect())
                 .unwrap_or_default(),
         },
-        follows: stored.follows().map(from_number),
-        captured_at: UnixMillis(stored.captured_at() as i64),
-        body: JsBody(stored.body().dyn_into().ok()?),
-        note: stored.note(),
+        follows: stored.follows().ok()?.map(|number| RowKey::from_packed(number as u64)),
+        captured_at: UnixMillis(stored.captured_at().ok()? as i64),
+        body: JsBody(stored.body().ok()?.dyn_into().ok()?),
+        note: stored.note().ok()?,
     })
 }
 
@@ -136,7 +137,13 @@ pub fn to_number(key: RowKey) -> f64 {
     key.packed() as f64
 }
 
-/// The key of a number.
-pub fn from_number(number: f64) -> RowKey {
-    RowKey::from_packed(number as u64)
+/// The key of a number; none where it is not one of ours.
+pub fn from_number(number: &JsValue) -> Option<RowKey> {
+    let number = number.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0)?;
+    Some(RowKey::from_packed(number as u64))
+}
+
+/// The key of a stored object, whatever else it is.
+pub fn key_of(stored: &JsValue) -> Option<RowKey> {
+    from_number(&stored.unchecked_ref::<StoredRow>().key().ok()?)
 }

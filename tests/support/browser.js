@@ -46,6 +46,79 @@ export async function shapeOf(name) {
   return shape;
 }
 
+function done(transaction) {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+/** Puts any value into a table, whoever made it. */
+export async function tamper(name, table, value, key) {
+  const database = await opened(name, undefined);
+  const transaction = database.transaction(table, "readwrite");
+  transaction.objectStore(table).put(value, key);
+  await done(transaction);
+  database.close();
+}
+
+/** Makes of the rows with these places, counted from 0, objects that have nothing but their keys. */
+export async function garbleRows(name, table, places) {
+  const database = await opened(name, undefined);
+  const transaction = database.transaction(table, "readwrite");
+  const store = transaction.objectStore(table);
+  store.getAllKeys().onsuccess = ({ target }) => {
+    for (const place of places) store.put({ key: target.result[place], garbage: true });
+  };
+  await done(transaction);
+  database.close();
+}
+
+/** Makes the database anew, without one of its tables and with all that was in the others. */
+export async function withoutTable(name, missing) {
+  const database = await opened(name, undefined);
+  const tables = [...database.objectStoreNames].filter((table) => table !== missing);
+  const reading = database.transaction(tables);
+  const content = tables.map((table) => {
+    const store = reading.objectStore(table);
+    const indexes = [...store.indexNames].map((index) => [index, store.index(index).keyPath]);
+    return { table, keyPath: store.keyPath, indexes, keys: store.getAllKeys(), values: store.getAll() };
+  });
+  await done(reading);
+  const { version } = database;
+  database.close();
+  await deleteDatabase(name);
+  const request = indexedDB.open(name, version);
+  await new Promise((resolve, reject) => {
+    request.onupgradeneeded = () => {
+      for (const { table, keyPath, indexes, keys, values } of content) {
+        const store = request.result.createObjectStore(table, { keyPath });
+        for (const [index, path] of indexes) store.createIndex(index, path);
+        const keyOf = (place) => (keyPath === null ? keys.result[place] : undefined);
+        values.result.forEach((value, place) => store.put(value, keyOf(place)));
+      }
+    };
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(request.error);
+  });
+  request.result.close();
+}
+
+/** The names of all databases that begin so. */
+export async function databasesOf(name) {
+  const known = await indexedDB.databases();
+  return known
+    .map((database) => database.name)
+    .filter((other) => other.startsWith(name))
+    .sort();
+}
+
+/** A host's place for the mirror. */
+export function keptMirror() {
+  let kept = null;
+  return { load: async () => kept, save: async (text) => void (kept = text) };
+}
+
 function replaced(target, name, stand_in) {
   const original = target[name];
   target[name] = stand_in;
@@ -57,6 +130,11 @@ export function abortAtCommit() {
   return replaced(IDBTransaction.prototype, "commit", function () {
     this.abort();
   });
+}
+
+/** From now on the browser says that it has this much room in all, and that it is full. Returns what ends it. */
+export function fillDisk(quota) {
+  return replaced(StorageManager.prototype, "estimate", async () => ({ quota, usage: quota }));
 }
 
 /** From now on the `nth` row to be added is refused with an exception of this name. Returns what ends it. */

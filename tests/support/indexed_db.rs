@@ -10,7 +10,7 @@ use js_sys::Function;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::tasks::all;
+use crate::tasks::{all, killed_after};
 
 #[wasm_bindgen(module = "/tests/support/browser.js")]
 extern "C" {
@@ -22,6 +22,14 @@ extern "C" {
     async fn delete_database(name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = shapeOf, catch)]
     async fn shape_of(name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = garbleRows, catch)]
+    async fn garble_rows(name: &str, table: &str, places: Vec<u32>) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = withoutTable, catch)]
+    async fn without_table(name: &str, missing: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = databasesOf, catch)]
+    async fn databases_of(name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = fillDisk)]
+    fn fill_disk(quota: f64) -> Function;
     #[wasm_bindgen(js_name = abortAtCommit)]
     fn abort_at_commit() -> Function;
     #[wasm_bindgen(js_name = refuseAdd)]
@@ -40,6 +48,10 @@ macro_rules! for_every_indexed_db_case {
             a_database_of_a_newer_version_can_not_be_used
             an_abort_at_the_commit_is_an_error_and_leaves_nothing
             a_full_disk_is_told_as_such_and_leaves_nothing
+            a_disk_that_is_full_at_the_commit_is_told_as_such
+            rows_that_can_not_be_read_are_left_out_and_others_come_in_their_place
+            a_database_without_one_of_its_tables_is_left_behind_for_one_with_all_that_it_held
+            a_copy_that_is_interrupted_goes_on_and_counts_only_when_it_is_whole
         }
     };
 }
@@ -158,4 +170,71 @@ pub async fn a_full_disk_is_told_as_such_and_leaves_nothing(name: String) {
     assert_eq!(insert(&store, 2..=9).await, Err(StoreError::QuotaExceeded));
     drop(fault);
     assert_eq!(rows(&store).await, Ok(1));
+}
+
+pub async fn a_disk_that_is_full_at_the_commit_is_told_as_such(name: String) {
+    let store = IndexedDb::new(name);
+    insert(&store, [1]).await.unwrap();
+    let faults = [Fault(abort_at_commit()), Fault(fill_disk(5e6))];
+    assert_eq!(insert(&store, 2..=9).await, Err(StoreError::QuotaExceeded));
+    drop(faults);
+    assert_eq!(rows(&store).await, Ok(1));
+}
+
+pub async fn rows_that_can_not_be_read_are_left_out_and_others_come_in_their_place(name: String) {
+    let store = IndexedDb::new(name.clone());
+    insert(&store, 1..=6).await.unwrap();
+    garble_rows(&name, "page_visits", vec![0, 2, 5]).await.unwrap();
+    let read = |limit| {
+        let query = Query::Rows { table: TABLE, range: KeyRange::everything(), limit };
+        let store = &store;
+        async move {
+            let answers = store.read(&[query]).await.unwrap();
+            answers.into_iter().flat_map(Answer::rows).map(|row| row.key).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(read(2).await, [2, 4].map(|count| RowKey::new(1, count)));
+    assert_eq!(read(3).await, [2, 4, 5].map(|count| RowKey::new(1, count)));
+    assert_eq!(read(usize::MAX).await, [2, 4, 5].map(|count| RowKey::new(1, count)));
+    assert_eq!(rows(&store).await, Ok(6), "their keys are seen");
+}
+
+async fn names(name: &str) -> Vec<String> {
+    let known = databases_of(name).await.unwrap();
+    js_sys::Array::from(&known).iter().filter_map(|name| name.as_string()).collect()
+}
+
+pub async fn a_database_without_one_of_its_tables_is_left_behind_for_one_with_all_that_it_held(name: String) {
+    let store = IndexedDb::new(name.clone());
+    insert(&store, 1..=450).await.unwrap();
+    without_table(&name, "quarantine").await.unwrap();
+    assert!(matches!(insert(&store, [500]).await, Err(StoreError::Broken(_))));
+    store.rebuild().await.unwrap();
+    assert_eq!(rows(&store).await, Ok(450));
+    insert(&store, [500]).await.unwrap();
+    let other = IndexedDb::new(name.clone());
+    assert_eq!(rows(&other).await, Ok(451));
+    while names(&name).await.contains(&name) {}
+    assert_eq!(names(&name).await, [format!("{name}~2")]);
+    without_table(&format!("{name}~2"), "archive").await.unwrap();
+    assert!(matches!(insert(&store, [501]).await, Err(StoreError::Broken(_))));
+    store.rebuild().await.unwrap();
+    assert_eq!(rows(&IndexedDb::new(name)).await, Ok(451));
+}
+
+pub async fn a_copy_that_is_interrupted_goes_on_and_counts_only_when_it_is_whole(name: String) {
+    let store = IndexedDb::new(name.clone());
+    insert(&store, 1..=250).await.unwrap();
+    without_table(&name, "archive").await.unwrap();
+    for polls in [3, 9, 20, 60, 200, 300, 420, 500] {
+        killed_after(polls, IndexedDb::new(name.clone()).rebuild()).await;
+        let found = rows(&IndexedDb::new(name.clone())).await;
+        assert!(matches!(found, Ok(250) | Err(StoreError::Broken(_))), "{found:?} after {polls} polls");
+    }
+    let store = IndexedDb::new(name);
+    if rows(&store).await.is_err() {
+        store.rebuild().await.unwrap();
+    }
+    insert(&store, [500]).await.unwrap();
+    assert_eq!(rows(&store).await, Ok(251));
 }

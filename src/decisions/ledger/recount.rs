@@ -50,7 +50,7 @@ impl Books {
     }
 
     /// Takes an epoch into the books of which only rows are known; its owner's name is lost.
-    pub fn adopt(&mut self, number: u32) {
+    pub fn take_in(&mut self, number: u32) {
         if self.epoch(number).is_some() {
             return;
         }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn rows_whose_owner_is_lost_go_to_no_account_that_signs_in() {
         let mut books = Books::anew(None);
-        books.adopt(3);
+        books.take_in(3);
         books.correct(3, Kind::PageVisit, Place::Pending, 0, 2);
         books.hand_to(Some(&owner("a")));
         assert_eq!(books.pending_of(&owner("a")).total(), 0);

@@ -1,0 +1,156 @@
+//! A damaged database is left behind for a new one: `name`, then `name~2`, `name~3`.
+//!
+//! A new generation counts as soon as it is marked, when everything that can be read was copied into it. Until then the
+//! damaged one is in use, and a worker that finds it damaged goes on with the copying. A damaged database is deleted only
+//! if nothing in it was left behind.
+
+use js_sys::{Array, Promise, Reflect};
+use rexie::{Direction, KeyRange, Result, Rexie, TransactionMode};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use super::schema;
+
+/// Values that are copied at once.
+const PAGE: u32 = 200;
+/// The document that marks a generation as whole.
+const MARK: &str = "rebuilt";
+
+#[wasm_bindgen]
+extern "C" {
+    type Factory;
+    #[wasm_bindgen(method, catch)]
+    fn databases(this: &Factory) -> std::result::Result<Promise, JsValue>;
+}
+
+fn name_of(base: &str, generation: u32) -> String {
+    if generation < 2 { base.to_owned() } else { format!("{base}~{generation}") }
+}
+
+fn generation_of(base: &str, name: &str) -> Option<u32> {
+    match name.strip_prefix(base)? {
+        "" => Some(1),
+        rest => rest.strip_prefix('~')?.parse().ok().filter(|generation| *generation > 1),
+    }
+}
+
+/// The name of the generation that is in use.
+pub async fn current(base: &str) -> String {
+    let newest = newest(base).await.unwrap_or(1);
+    // One that is not marked is a copy that was interrupted.
+    if newest > 1 && !is_marked(&name_of(base, newest)).await.unwrap_or(false) {
+        return name_of(base, newest - 1);
+    }
+    name_of(base, newest)
+}
+
+async fn newest(base: &str) -> Option<u32> {
+    let factory: Factory = Reflect::get(&js_sys::global(), &"indexedDB".into()).ok()?.unchecked_into();
+    let known: Array = JsFuture::from(factory.databases().ok()?).await.ok()?.dyn_into().ok()?;
+    let name = |one: JsValue| Reflect::get(&one, &"name".into()).ok()?.as_string();
+    known.iter().filter_map(|one| generation_of(base, &name(one)?)).max()
+}
+
+async fn is_marked(name: &str) -> Result<bool> {
+    let database = schema::builder(name).build().await?;
+    let transaction = database.transaction(&[schema::DOCUMENTS], TransactionMode::ReadOnly)?;
+    let mark = transaction.store(schema::DOCUMENTS)?.get(MARK.into()).await;
+    database.close();
+    Ok(mark?.is_some())
+}
+
+/// Leaves the generation `damaged` behind for the next one, with everything in it that can be read.
+pub async fn move_on(base: &str, damaged: &str) -> Result<()> {
+    let next = name_of(base, generation_of(base, damaged).unwrap_or(1) + 1);
+    let target = schema::builder(&next).build().await?;
+    // Opened as it is, with whatever tables it has.
+    let all_saved = match Rexie::builder(damaged).build().await {
+        Ok(source) => {
+            let copied = copy_all(&source, &target).await;
+            source.close();
+            copied?
+        }
+        Err(_) => false,
+    };
+    let transaction = target.transaction(&[schema::DOCUMENTS], TransactionMode::ReadWrite)?;
+    transaction.store(schema::DOCUMENTS)?.put(&true.into(), Some(&MARK.into())).await?;
+    let marked = transaction.commit().await;
+    target.close();
+    marked?;
+    if all_saved {
+        // Not waited for: another context may hold a connection, and what stays is in nobody's way.
+        let damaged = damaged.to_owned();
+        spawn_local(async move { drop(Rexie::delete(&damaged).await) });
+    }
+    Ok(())
+}
+
+// Whether every value was copied.
+async fn copy_all(source: &Rexie, target: &Rexie) -> Result<bool> {
+    let existing = source.store_names();
+    let mut all_saved = existing.iter().all(|name| schema::ALL.contains(&name.as_str()));
+    for store in schema::ALL.into_iter().filter(|store| existing.iter().any(|name| name == store)) {
+        // A copy that was interrupted goes on behind its last value.
+        let reached = target.transaction(&[store], TransactionMode::ReadOnly)?.store(store)?;
+        let last = reached.scan(None, Some(1), None, Some(Direction::Prev)).await?;
+        let mut behind = last.into_iter().next().map(|(key, _)| key);
+        while let Some(keys) = keys_behind(source, store, behind.as_ref()).await {
+            let values = values_of(source, store, behind.as_ref(), &keys).await;
+            write(target, store, values).await?;
+            behind = keys.into_iter().last();
+        }
+        all_saved &= count(source, store).await.ok() == count(target, store).await.ok();
+    }
+    Ok(all_saved)
+}
+
+fn range_behind(key: Option<&JsValue>) -> Option<KeyRange> {
+    KeyRange::lower_bound(key?, Some(true)).ok()
+}
+
+// The next keys; none at the end, or where not even the keys can be read.
+async fn keys_behind(source: &Rexie, store: &str, behind: Option<&JsValue>) -> Option<Vec<JsValue>> {
+    let table = source.transaction(&[store], TransactionMode::ReadOnly).ok()?.store(store).ok()?;
+    table.get_all_keys(range_behind(behind), Some(PAGE)).await.ok().filter(|keys| !keys.is_empty())
+}
+
+// The values of these keys; one by one where one of them can't be read.
+async fn values_of(
+    source: &Rexie,
+    store: &str,
+    behind: Option<&JsValue>,
+    keys: &[JsValue],
+) -> Vec<(JsValue, JsValue)> {
+    let table = || source.transaction(&[store], TransactionMode::ReadOnly).ok()?.store(store).ok();
+    if let Some(table) = table()
+        && let Ok(values) = table.get_all(range_behind(behind), Some(PAGE)).await
+        && values.len() == keys.len()
+    {
+        return keys.iter().cloned().zip(values).collect();
+    }
+    let mut found = Vec::new();
+    for key in keys {
+        if let Some(table) = table()
+            && let Ok(Some(value)) = table.get(key.clone()).await
+        {
+            found.push((key.clone(), value));
+        }
+    }
+    found
+}
+
+async fn write(target: &Rexie, store: &str, values: Vec<(JsValue, JsValue)>) -> Result<()> {
+    let transaction = target.transaction(&[store], TransactionMode::ReadWrite)?;
+    let table = transaction.store(store)?;
+    for (key, value) in values {
+        let key = (store == schema::DOCUMENTS).then_some(&key);
+        // What does not even have a key is nothing of ours.
+        let _ = table.put(&value, key).await;
+    }
+    transaction.commit().await
+}
+
+async fn count(database: &Rexie, store: &str) -> Result<u32> {
+    database.transaction(&[store], TransactionMode::ReadOnly)?.store(store)?.count(None).await
+}
