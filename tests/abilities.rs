@@ -7,15 +7,17 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use heyho_simulation::network::NetworkFault;
-use heyho_simulation::scene::{Scene, TestEngine, aggregate, records};
+use heyho_simulation::scene::{Scene, TestEngine, aggregate, records, session};
 use heyho_simulation::server::Server;
 use heyho_simulation::store::Disk;
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::Outcome;
-use heyho_sync::engine::RunOptions;
+use heyho_sync::engine::{EngineError, RunOptions};
 use heyho_sync::outbox::Aside;
 use heyho_sync::words::kind::PerKind;
+use heyho_sync::words::owner::Session;
 use heyho_sync::words::policy::Compress;
+use heyho_sync::words::record::RecordError;
 use serde_json::{Value, json};
 
 const DAY_MS: i64 = 86_400_000;
@@ -452,4 +454,54 @@ async fn futures_first<A>(
         Poll::Pending => second.as_mut().poll(context),
     })
     .await;
+}
+
+#[test]
+fn a_caller_who_repeats_what_was_acknowledged_is_told_so_and_nothing_is_queued() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..120);
+    scene.sync(&engine);
+    let again = scene.record(&engine, 100..130);
+    assert_eq!((again.captured, again.held_already), (20, 40));
+    assert_eq!((scene.rows_left(), scene.sync(&engine).created), (20, 20));
+    scene.assert_balanced(&engine, 260);
+    drop(engine);
+    let engine = scene.worker();
+    assert_eq!(scene.record(&engine, 0..120).captured, 0, "a new worker knows it too");
+}
+
+#[test]
+fn another_body_at_an_acknowledged_revision_is_refused_and_a_higher_revision_is_taken() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    scene.sync(&engine);
+    let changed = |revision| {
+        aggregate(0)
+            .replace("\"total_time_seconds\":3", "\"total_time_seconds\":4")
+            .replace("\"id\"", &format!("\"revision\":{revision},\"id\""))
+    };
+    let record = |text: String| {
+        scene.world.run(engine.record(PerKind { page_visits: Vec::new(), tab_aggregates: vec![text] }))
+    };
+    let refused = record(changed(1)).unwrap_err();
+    assert!(matches!(refused, EngineError::Record { error: RecordError::RevisionHeld, .. }));
+    assert_eq!(record(changed(2)).unwrap().captured, 1);
+    assert_eq!(scene.sync(&engine).updated, 1);
+    scene.assert_balanced(&engine, 3);
+}
+
+#[test]
+fn what_one_account_has_delivered_is_new_to_another() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    scene.sync(&engine);
+    scene.network.server.borrow_mut().tokens.insert("token-2".into(), "user-2".into());
+    let second = Session { access_token: "token-2".into(), ..session("user-2").unwrap() };
+    scene.world.run(engine.change_settings(|settings| settings.session = Some(second))).unwrap();
+    assert_eq!(scene.record(&engine, 0..2).captured, 4);
+    scene.sync(&engine);
+    assert_eq!(scene.network.server.borrow().stored["user-2"].len(), 4);
 }

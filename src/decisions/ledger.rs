@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
 use crate::words::owner::Owner;
+use crate::words::policy::MOST_DELIVERED_REMEMBERED;
 
 /// Where a captured record can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +169,18 @@ impl Books {
     /// The epochs, oldest first.
     pub fn epochs(&self) -> &[Epoch] {
         &self.epochs
+    }
+
+    /// Whose an epoch is; of one that isn't known, whose the present one is.
+    pub fn owner_of(&self, epoch: Option<u32>) -> Option<&Owner> {
+        let known = epoch.and_then(|number| self.epochs.iter().find(|epoch| epoch.number == number));
+        known.or(self.epochs.last()).and_then(|epoch| epoch.owner.as_ref())
+    }
+
+    /// Whether so little waits that what is acknowledged next is worth remembering.
+    pub fn is_nearly_drained(&self) -> bool {
+        let waits = self.owner().map(|owner| self.pending_of(owner).total());
+        waits.is_none_or(|waits| waits <= MOST_DELIVERED_REMEMBERED as u64)
     }
 
     /// Whose records are captured now.

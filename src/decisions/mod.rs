@@ -3,6 +3,7 @@
 pub mod abilities;
 pub mod backoff;
 pub mod batch;
+pub mod delivered;
 pub mod erasure;
 pub mod handover;
 pub mod health;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Outbox, OutboxError, parse, write};
+use crate::decisions::delivered::Delivered;
 use crate::decisions::ledger::Books;
 use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
 use crate::words::key::RowKey;
@@ -26,19 +27,20 @@ pub struct Capture {
 pub struct Admission {
     /// Records that are new in the outbox.
     pub captured: u64,
-    /// Records that it held already, word for word; they count nowhere.
+    /// Records that it held already, word for word, or that were acknowledged so; they count nowhere.
     pub held_already: u64,
 }
 
 impl<S: Store> Outbox<S> {
     /// Adds records behind all others, and counts them as captured under the owner of now.
     ///
-    /// A record that a row holds already with the same revision and body is not added again. What a record refers to is
+    /// A record that a row holds already with the same revision and body is not added again, nor one that was
+    /// acknowledged so of late. What a record refers to is
     /// put before it where both come together. A later revision, and the aggregate of a visit that is on this machine,
     /// stay with the owner of the first (rule 10).
     ///
     /// # Errors
-    /// [`OutboxError::RevisionHeld`] where a row holds the record at this revision with another body.
+    /// [`OutboxError::RevisionHeld`] where the record is held or was acknowledged at this revision with another body.
     pub async fn append(&self, capture: Capture, now: UnixMillis) -> Result<Admission, OutboxError> {
         let Capture { records, forbidden, tracker } = capture;
         let places = match self.anything_aside.get() {
@@ -58,8 +60,15 @@ impl<S: Store> Outbox<S> {
                 queries.push(Query::KeysOf { table, id: id.clone() });
             }
         }
+        // The tracker makes each record once.
+        let may_repeat = tracker.is_none();
+        if may_repeat {
+            queries.push(Query::Document(Document::Delivered));
+        }
         self.store
-            .update(&queries, |answers| {
+            .update(&queries, |mut answers| {
+                let delivered = if may_repeat { answers.pop().and_then(Answer::document) } else { None };
+                let delivered = Delivered::of(delivered);
                 let mut answers = answers.into_iter();
                 let mut books: Books = parse(Document::Books, answers.next().and_then(Answer::document))?;
                 let mut admission = Admission::default();
@@ -95,6 +104,16 @@ impl<S: Store> Outbox<S> {
                         Kind::PageVisit => earlier,
                         Kind::TabAggregate => earlier.or(follows).or(referred_aside),
                     };
+                    match delivered.holds(books.owner_of(kin.map(RowKey::epoch)), &head, &body) {
+                        Some(true) => {
+                            admission.held_already += 1;
+                            continue;
+                        }
+                        Some(false) => {
+                            return Err(OutboxError::RevisionHeld { kind: head.kind, id: head.id });
+                        }
+                        None => {}
+                    }
                     let key = books.capture(head.kind, kin.map(RowKey::epoch))?;
                     if head.kind == Kind::PageVisit {
                         visits.entry(head.id.clone()).or_insert(key);

@@ -59,6 +59,8 @@ pub struct Outbox<S> {
     // Whether the books, when they were last seen, told of records that were set aside: only then are those tables
     // asked at capture.
     anything_aside: Cell<bool>,
+    // Whether so little waits that what is acknowledged is remembered: of a backlog, only its end would be kept.
+    nearly_drained: Cell<bool>,
 }
 
 /// What becomes of the login that the database remembers.
@@ -119,7 +121,7 @@ fn overview<B>(answers: &mut impl Iterator<Item = Answer<B>>) -> Result<Overview
 impl<S: Store> Outbox<S> {
     /// An outbox over `store`.
     pub const fn new(store: S) -> Self {
-        Self { store, anything_aside: Cell::new(true) }
+        Self { store, anything_aside: Cell::new(true), nearly_drained: Cell::new(false) }
     }
 
     /// The store beneath.
@@ -131,6 +133,7 @@ impl<S: Store> Outbox<S> {
     pub async fn overview(&self) -> Result<Overview, OutboxError> {
         let overview = overview(&mut self.store.read(&OVERVIEW).await?.into_iter())?;
         self.anything_aside.set(overview.books.anything_withheld());
+        self.nearly_drained.set(overview.books.is_nearly_drained());
         Ok(overview)
     }
 

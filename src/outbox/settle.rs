@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Note, OVERVIEW, Outbox, OutboxError, Overview, overview, write};
+use crate::decisions::delivered::Delivered;
 use crate::decisions::ledger::Place;
 use crate::decisions::sync_state::SyncState;
-use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
+use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
 use crate::words::record::Head;
@@ -65,16 +66,27 @@ impl<S: Store> Outbox<S> {
                 queries.push(Query::Revisions { table, id: id.clone() });
             }
         }
-        self.store.update(&queries, |answers| apply(settlement, &revised, answers, note)).await
+        let remembers = self.nearly_drained.get();
+        if remembers {
+            queries.push(Query::Document(Document::Delivered));
+        }
+        let applied = self.store.update(&queries, |mut answers| {
+            let delivered = if remembers { answers.pop().map(Answer::document) } else { None };
+            apply(settlement, &revised, answers, delivered.map(Delivered::of), note)
+        });
+        let (state, nearly_drained) = applied.await?;
+        self.nearly_drained.set(nearly_drained);
+        Ok(state)
     }
 }
 
-fn apply<B: From<String>>(
+fn apply<B: Body>(
     settlement: Settlement<B>,
     revised: &[(Kind, String, u32)],
     answers: Vec<Answer<B>>,
+    mut delivered: Option<Delivered>,
     note: Note<'_>,
-) -> Result<(Vec<Change<B>>, SyncState), OutboxError> {
+) -> Result<(Vec<Change<B>>, (SyncState, bool)), OutboxError> {
     let mut answers = answers.into_iter();
     let Overview { mut books, mut state, .. } = overview(&mut answers)?;
     if state.token != settlement.token {
@@ -99,6 +111,10 @@ fn apply<B: From<String>>(
             leaving.insert(row.key);
             match fate {
                 Fate::Acknowledged => {
+                    if let Some(delivered) = &mut delivered {
+                        let owner = books.owner_of(Some(row.key.epoch()));
+                        delivered.add(owner, &row.head, &row.body.text());
+                    }
                     acknowledged.entry((row.key.epoch(), kind, table)).or_default().insert(row.key);
                 }
                 Fate::Quarantined(reason) => {
@@ -136,7 +152,10 @@ fn apply<B: From<String>>(
     note(&mut state);
     changes.push(write(Document::Books, &books)?);
     changes.push(write(Document::SyncState, &state)?);
-    Ok((changes, state))
+    if let Some(delivered) = delivered {
+        changes.push(Change::Write(Document::Delivered, delivered.into_text()));
+    }
+    Ok((changes, (state, books.is_nearly_drained())))
 }
 
 /// Where the records of a table count.

@@ -38,6 +38,7 @@ pub const fn key_of(document: Document) -> &'static str {
         Document::SyncState => "sync_state",
         Document::Tracker => "tracker",
         Document::Session => "session",
+        Document::Delivered => "delivered",
     }
 }
 

@@ -74,6 +74,8 @@ pub const GROW_BYTES: usize = 32 * 1024;
 pub const FAILURES_BEFORE_SPLIT: u32 = 3;
 /// Unproven condemnations in a row before the server itself is doubted.
 pub const MOST_SUSPECTS: usize = 10;
+/// Acknowledged records that are remembered, so that their repetition is not queued: about 75 KB.
+pub const MOST_DELIVERED_REMEMBERED: usize = 1_000;
 /// Failed rows that are remembered while others are stored: more than one full batch.
 pub const MOST_OUTLIVED: usize = 400;
 /// Windows of the backlog that are probed before "the server refuses" is said.

@@ -41,7 +41,7 @@ impl Table {
     pub const ASIDE: [Self; 3] = [Self::Quarantine, Self::Archive, Self::Discarded];
 }
 
-/// A named document: one JSON text.
+/// A named document: one text, JSON but for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Document {
     /// The ledger and the epoch table.
@@ -52,6 +52,8 @@ pub enum Document {
     Tracker,
     /// The login, where the core was asked to remember it.
     Session,
+    /// Which records were acknowledged last: lines, not JSON.
+    Delivered,
 }
 
 /// A record's text, as a store keeps it: natively a `String`, in the browser a JavaScript string that never needs to
