@@ -47,6 +47,6 @@ async function loadMirror() {
 }
 
 /** @param {import("./settings.js").Settings} settings the part of them that the core acts on */
-export function forCore({ serverUrl, consent, paused, excludedSites }) {
-  return { serverUrl, consent, paused, excludedSites };
+export function forCore({ serverUrl, consent, paused, excludedSites, archiveAfterDays }) {
+  return { serverUrl, consent, paused, excludedSites, archiveAfterDays };
 }

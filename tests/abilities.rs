@@ -419,7 +419,7 @@ fn records_that_were_put_back_are_asked_about() {
     other.record(&elsewhere, 0..150);
     other.sync(&elsewhere);
     let before = scene.requests();
-    scene.world.run(engine.outbox().put_back(Aside::Quarantine, None)).unwrap();
+    scene.world.run(engine.put_back(Aside::Quarantine, None)).unwrap();
     let report = scene.sync(&engine);
     assert_eq!((asked(&scene, KNOWN), scene.requests() - before, report.skipped), (1, 0, 300));
     scene.assert_balanced(&engine, 1_000);

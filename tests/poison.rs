@@ -178,8 +178,7 @@ fn what_was_quarantined_is_seen_and_comes_back_with_its_aggregates_on_retry() {
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| row.note.is_some()));
     scene.network.server.borrow_mut().poison.clear();
-    let back =
-        scene.world.run(engine.outbox().put_back(Aside::Quarantine, Some(vec!["v00005".into()]))).unwrap();
+    let back = scene.world.run(engine.put_back(Aside::Quarantine, Some(vec!["v00005".into()]))).unwrap();
     assert_eq!(back, 2);
     settle(&scene, &engine);
     assert_eq!(scene.stored(), 20);

@@ -118,7 +118,7 @@ fn as_js(shown: &[Shown<'_>]) -> Result<JsValue, JsValue> {
 }
 
 async fn put_back(engine: &BrowserEngine, aside: Aside, ids: JsValue) -> Result<f64, JsValue> {
-    let back = engine.outbox().put_back(aside, ids_of(ids)?).await.map_err(from_outbox)?;
+    let back = engine.put_back(aside, ids_of(ids)?).await.map_err(from_outbox)?;
     Ok(back as f64)
 }
 

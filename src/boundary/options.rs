@@ -26,6 +26,7 @@ pub(super) struct OpenOptions {
     excluded_sites: Vec<String>,
     #[serde(default)]
     session: Option<Session>,
+    archive_after_days: Option<f64>,
     #[serde(default)]
     restore_session: bool,
     #[serde(default)]
@@ -51,6 +52,7 @@ pub(super) struct SettingsPatch {
     paused: Option<bool>,
     excluded_sites: Option<Vec<String>>,
     server_url: Option<String>,
+    archive_after_days: Option<f64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -96,6 +98,14 @@ fn check_server(url: &str) -> Result<(), JsValue> {
     }
 }
 
+fn archive_age(days: Option<f64>, otherwise: Millis) -> Result<Millis, JsValue> {
+    match days {
+        None => Ok(otherwise),
+        Some(days) if days.is_finite() && days >= 1.0 => Ok(Millis::from_days(days.min(36_500.0) as i64)),
+        Some(_) => Err(invalid("archiveAfterDays", "must be a number of at least 1")),
+    }
+}
+
 impl OpenOptions {
     pub(super) fn settings(&self, kept_alive: bool) -> Result<Settings, JsValue> {
         check_server(&self.server_url)?;
@@ -107,7 +117,10 @@ impl OpenOptions {
             excluded: SiteRules::new(&self.excluded_sites),
             session: self.session.clone(),
             remembers_session: self.restore_session,
-            policy: self.policy.policy(kept_alive)?,
+            policy: Policy {
+                archive_after: archive_age(self.archive_after_days, Policy::default().archive_after)?,
+                ..self.policy.policy(kept_alive)?
+            },
         })
     }
 }
@@ -146,6 +159,7 @@ impl PolicyOptions {
                 Some("always") => Compress::Always,
                 Some(_) => return Err(invalid("policy.compress", "must be auto, never or always")),
             },
+            archive_after: standard.archive_after,
         })
     }
 }
@@ -158,12 +172,15 @@ impl SettingsPatch {
                 return Err(invalid(&format!("excludedSites[{index}]"), "names no site"));
             }
         }
+        archive_age(self.archive_after_days, Policy::default().archive_after)?;
         self.server_url.as_deref().map_or(Ok(()), check_server)
     }
 
     pub(super) fn apply(self, settings: &mut Settings) {
         settings.consent = self.consent.unwrap_or(settings.consent);
         settings.paused = self.paused.unwrap_or(settings.paused);
+        let age = settings.policy.archive_after;
+        settings.policy.archive_after = archive_age(self.archive_after_days, age).unwrap_or(age);
         if let Some(sites) = self.excluded_sites {
             settings.excluded = SiteRules::new(sites);
         }

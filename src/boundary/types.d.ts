@@ -31,6 +31,8 @@ export interface OpenOptions {
   excludedSites?: string[];
   /** Null or absent: signed out. */
   session?: Session | null;
+  /** Age in days at which a record that the server doesn't take is set aside; 90 if absent. */
+  archiveAfterDays?: number;
   /** Keep the login in the database, and take it from there where `session` is null or absent. */
   restoreSession?: boolean;
   policy?: Policy;
@@ -50,6 +52,7 @@ export interface SettingsPatch {
   paused?: boolean;
   excludedSites?: string[];
   serverUrl?: string;
+  archiveAfterDays?: number;
 }
 
 /** Records as they travel; `contract` of the backend has the fields. Unknown fields survive. */
@@ -194,6 +197,8 @@ export interface Status {
     /** Its account is not the one that is signed in. */
     waitsForSignIn: boolean;
   }>;
+  /** Archived records could be sent now: a sync has succeeded since they were set aside. */
+  restorable: boolean;
   problem: { code: string; message: string; since: number } | null;
   lastSuccessAt: number | null;
   lastAttemptAt: number | null;

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod preflight;
 pub mod protocol;
 pub mod report;
+pub mod retention;
 pub mod schedule;
 pub mod status;
 pub mod suspects;

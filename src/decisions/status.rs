@@ -53,6 +53,8 @@ pub struct Status {
     pub unclaimed: PerKind<u64>,
     pub elsewhere: Vec<Elsewhere>,
     pub erasing: Vec<ShownErasure>,
+    /// Archived records could be sent now: nothing stands in the way any more.
+    pub restorable: bool,
     pub problem: Option<ShownProblem>,
     pub last_success_at: Option<UnixMillis>,
     pub last_attempt_at: Option<UnixMillis>,
@@ -176,6 +178,10 @@ pub fn status(books: &Books, state: &SyncState, present: &Present) -> Status {
         unclaimed: books.unclaimed(),
         elsewhere: books.elsewhere(),
         erasing: state.erasures.there.iter().map(|intent| shown_erasure(intent, books)).collect(),
+        restorable: count(|of| of.counts.archived).total() > 0
+            && state.problem.is_none()
+            && state.undelivered_since.is_none()
+            && state.last_success_at.is_some(),
         problem: state.problem.map(|problem| ShownProblem {
             code: problem.code.as_str(),
             message: problem.code.message(),

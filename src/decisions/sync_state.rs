@@ -39,6 +39,8 @@ pub struct SyncState {
     pub unexplained: Unexplained,
     /// Rows that failed before something else was stored: if one fails alone, it is to blame itself (rule 5).
     pub outlived: Vec<RowKey>,
+    /// Since when the server has answered and taken nothing, by a clock that it confirmed.
+    pub undelivered_since: Option<UnixMillis>,
     /// Waiting records may be on the server already: some were imported or put back.
     pub doubtful: bool,
     /// What the user wants gone and is not yet.

@@ -151,6 +151,7 @@ where
                 state.retry = None;
                 state.problem = None;
                 state.doubtful &= !in_vain;
+                state.undelivered_since = None;
                 state.failing = None;
                 state.last_attempt_at = Some(now);
                 state.last_success_at = Some(now);
@@ -202,7 +203,7 @@ where
             for (row, fate) in rows.iter() {
                 keys.of_mut(kind).insert(row.key);
                 let had_failed = self.failed.remove(&row.key).is_some();
-                if had_failed && matches!(fate, Fate::Quarantined(_)) {
+                if had_failed && matches!(fate, Fate::Quarantined(_) | Fate::Archived(_)) {
                     self.report.attempted += 1;
                     self.report.errored += 1;
                 }

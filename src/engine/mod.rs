@@ -12,6 +12,7 @@ mod health;
 mod login;
 mod preflight;
 mod record;
+mod retention;
 mod settings;
 mod slice;
 mod sync;

@@ -58,6 +58,8 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) gzip_is_read: bool,
     /// Whether references are sent in order, whatever the server says: a batch has failed that may show why.
     pub(super) keeps_order: bool,
+    /// Whether the `Date` of the last answer to an upload agreed with our clock.
+    pub(super) clock_is_right: bool,
     pub(super) news: News,
     pub(super) preflight: Preflight,
     /// Requests that ran out of time.
@@ -119,6 +121,7 @@ where
             prepared_under: SiteRules::default(),
             gzip_is_read: false,
             keeps_order: false,
+            clock_is_right: false,
             news: News::default(),
             preflight: Preflight::with(doubt),
             timeouts: 0,
@@ -214,7 +217,10 @@ where
         }))
     }
 
-    pub(super) fn judge(&self, parcel: &Parcel<S::Body>, outcome: Result<Answer, NoAnswer>) -> Verdict {
+    pub(super) fn judge(&mut self, parcel: &Parcel<S::Body>, outcome: Result<Answer, NoAnswer>) -> Verdict {
+        if let Ok(answer) = &outcome {
+            self.note_clock(answer);
+        }
         let records: Vec<(Kind, &str)> =
             parcel.sent().map(|row| (row.head.kind, row.head.id.as_str())).collect();
         let counts_expected = self.state.server.gives_counts;

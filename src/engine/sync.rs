@@ -133,27 +133,40 @@ where
             }))
             .await?;
         let mut slice = slice::Slice::new(self, token, overview, report, options, doubt, erased);
-        let end = slice.run().await;
+        let mut end = slice.run().await;
+        let mut archived = false;
+        if let Err(Halt::End(End::Trouble(problem))) = end {
+            match slice.archive_old(problem).await {
+                Ok(anything) => archived = anything,
+                Err(halt) => end = Err(halt),
+            }
+        }
         if !matches!(end, Err(Halt::Outbox(_))) && slice.has_time_for(Millis(0)) {
             self.count_some_rows(token, matches!(end, Ok(End::Drained))).await;
         }
         let report = slice.into_report();
         match end {
-            Ok(end) | Err(Halt::End(end)) => self.finish(token, report, end).await,
+            Ok(end) | Err(Halt::End(end)) => self.finish(token, report, end, archived).await,
             Err(Halt::Outbox(OutboxError::Fenced)) => Ok(stopped(report, Stop::AnotherSyncer.as_str())),
             Err(Halt::Outbox(error)) => Err(error),
         }
     }
 
     // The run's last transaction: its account, and what stands in the way. Arms the alarm for what is left.
-    async fn finish(&self, token: u64, mut report: Report, end: End) -> Result<Report, OutboxError> {
+    async fn finish(
+        &self,
+        token: u64,
+        mut report: Report,
+        end: End,
+        archived: bool,
+    ) -> Result<Report, OutboxError> {
         let now = self.clock.now();
         let Overview { books, mut state, .. } = self.outbox.overview().await?;
         let owner = self.settings().owner();
         report.remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
         report.duration_ms = now.since(report.started_at).max(Millis(0));
         report = match end {
-            _ if report.remaining.total() == 0 => report,
+            _ if report.remaining.total() == 0 && !archived => report,
             End::Drained => report,
             End::Stopped(stop) => stopped(report, stop.as_str()),
             End::Trouble(problem) => stopped(report, problem.as_str()),

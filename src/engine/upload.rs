@@ -318,6 +318,9 @@ fn role_of<B: Body>(
                 (Some(Fate::Discarded(_)), _) | (_, Some(Table::Discarded)) => {
                     return Role::Leaves(Fate::Discarded(follows()));
                 }
+                (Some(Fate::Archived(_)), _) | (_, Some(Table::Archive)) => {
+                    return Role::Leaves(Fate::Archived(follows()));
+                }
                 (Some(_), _) | (_, Some(_)) => return Role::Leaves(Fate::Quarantined(follows())),
                 (None, None) if named => return Role::Leaves(Fate::Quarantined(follows())),
                 (None, None) if unstored => return Role::Held,

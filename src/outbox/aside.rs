@@ -10,6 +10,7 @@ use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::Kind;
 use crate::words::order;
+use crate::words::time::UnixMillis;
 
 /// Most rows of a table that are shown at once.
 const MOST_SHOWN: usize = 1000;
@@ -47,8 +48,13 @@ impl<S: Store> Outbox<S> {
     }
 
     /// Puts records back behind all others of their epoch; a visit's aggregates come with it. All of them where `ids`
-    /// is none. Returns how many rows came back.
-    pub async fn put_back(&self, aside: Aside, ids: Option<Vec<String>>) -> Result<u64, OutboxError> {
+    /// is none. Their age begins at `now`. Returns how many rows came back.
+    pub async fn put_back(
+        &self,
+        aside: Aside,
+        ids: Option<Vec<String>>,
+        now: UnixMillis,
+    ) -> Result<u64, OutboxError> {
         self.note_doubt().await?;
         self.take_from(aside, ids, |books, rows, changes| {
             let mut places = HashMap::<String, RowKey>::new();
@@ -59,6 +65,7 @@ impl<S: Store> Outbox<S> {
                 row.key = books.place_again(epoch);
                 row.follows = row.head.refers_to.as_ref().and_then(|id| places.get(id).copied());
                 row.note = None;
+                row.captured_at = now;
                 if kind == Kind::PageVisit {
                     places.entry(row.head.id.clone()).or_insert(row.key);
                 }

@@ -155,6 +155,9 @@ impl<S: Store> Outbox<S> {
         self.store
             .update(&OVERVIEW, |answers| {
                 let Overview { mut books, mut state, .. } = overview(&mut answers.into_iter())?;
+                if books.owner() != owner {
+                    state.undelivered_since = None;
+                }
                 books.hand_to(owner);
                 state.problem = None;
                 if let Some(owner) = owner.filter(|owner| owner.origin != state.server.origin) {

@@ -18,6 +18,8 @@ pub enum Fate {
     Acknowledged,
     /// The server refuses it: the row moves to quarantine, with this note (a JSON text).
     Quarantined(String),
+    /// Nobody takes it for too long: the row moves to the archive, with this note (a JSON text).
+    Archived(String),
     /// The user's will gives it up: the row goes, its id stays, with this note (a JSON text).
     Discarded(String),
 }
@@ -121,6 +123,11 @@ fn apply<B: Body>(
                     books.transfer(row.key.epoch(), kind, Place::Pending, Place::Quarantined, 1)?;
                     row.note = Some(reason);
                     changes.push(Change::Insert(Table::Quarantine, row));
+                }
+                Fate::Archived(reason) => {
+                    books.transfer(row.key.epoch(), kind, Place::Pending, Place::Archived, 1)?;
+                    row.note = Some(reason);
+                    changes.push(Change::Insert(Table::Archive, row));
                 }
                 Fate::Discarded(reason) => {
                     books.transfer(row.key.epoch(), kind, Place::Pending, Place::Discarded, 1)?;

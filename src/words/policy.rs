@@ -30,6 +30,8 @@ pub struct Policy {
     pub max_in_flight: usize,
     /// When bodies are compressed.
     pub compress: Compress,
+    /// Age at which an undelivered record is set aside.
+    pub archive_after: Millis,
 }
 
 /// Slice of a host that gives no keep-alive: a worker lives 30 s after its last event.
@@ -76,6 +78,8 @@ pub const FAILURES_BEFORE_SPLIT: u32 = 3;
 pub const MOST_SUSPECTS: usize = 10;
 /// Acknowledged records that are remembered, so that their repetition is not queued: about 75 KB.
 pub const MOST_DELIVERED_REMEMBERED: usize = 1_000;
+/// How far our clock may be from the server's to be believed in questions of days.
+pub const CLOCK_TOLERANCE: Millis = Millis::from_days(1);
 /// Failed rows that are remembered while others are stored: more than one full batch.
 pub const MOST_OUTLIVED: usize = 400;
 /// Windows of the backlog that are probed before "the server refuses" is said.
@@ -102,6 +106,7 @@ impl Default for Policy {
             slice_budget: SLICE_BUDGET,
             max_in_flight: 3,
             compress: Compress::Auto,
+            archive_after: Millis::from_days(90),
         }
     }
 }

@@ -661,14 +661,14 @@ async fn with_quarantine<S: Store>(store: S) -> Outbox<S> {
 
 pub async fn what_was_set_aside_comes_back_behind_all_others<S: Store>(open: impl Fn() -> S) {
     let outbox = with_quarantine(open()).await;
-    assert_eq!(outbox.put_back(Aside::Archive, None).await, Ok(0));
-    assert_eq!(outbox.put_back(Aside::Quarantine, Some(vec!["visit 1".into()])).await, Ok(2));
+    assert_eq!(outbox.put_back(Aside::Archive, None, NOW).await, Ok(0));
+    assert_eq!(outbox.put_back(Aside::Quarantine, Some(vec!["visit 1".into()]), NOW).await, Ok(2));
     assert_eq!(ids(&outbox, VISITS).await, ["visit 3", "visit 1"]);
     let (visits, aggregates) = (rows(&outbox, VISITS).await, rows(&outbox, AGGREGATES).await);
     assert_eq!((aggregates[0].follows, aggregates[0].note.as_deref()), (Some(visits[1].key), None));
     assert_eq!(ids(&outbox, Table::Quarantine).await, ["visit 2"]);
     audit(&outbox).await;
-    assert_eq!(outbox.put_back(Aside::Quarantine, None).await, Ok(1));
+    assert_eq!(outbox.put_back(Aside::Quarantine, None, NOW).await, Ok(1));
     assert_eq!(ids(&outbox, VISITS).await, ["visit 3", "visit 1", "visit 2"]);
     assert_eq!(counts(&outbox, Kind::PageVisit).await.captured, 3);
     audit(&outbox).await;

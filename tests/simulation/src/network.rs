@@ -10,7 +10,7 @@ use heyho_sync::ports::transport::{Exchange, Packing, Payload, Request, Transpor
 use serde_json::Value;
 
 use crate::server::Server;
-use crate::world::World;
+use crate::world::{START, World};
 
 /// What happens to one request.
 #[derive(Debug, Clone)]
@@ -64,6 +64,8 @@ pub struct Network {
     pub faults: RefCell<VecDeque<Option<NetworkFault>>>,
     pub seen: RefCell<Vec<Seen>>,
     pub latency_ms: Cell<i64>,
+    /// Whether answers carry the true time in `Date`, whatever this machine's clock says.
+    pub tells_date: Cell<bool>,
     /// Everything that was asked and is no upload: the route and the body.
     pub asked: RefCell<Vec<(String, Value)>>,
     /// Faults of the questions to come; none where it is empty.
@@ -90,6 +92,7 @@ impl Network {
             faults: RefCell::default(),
             seen: RefCell::default(),
             latency_ms: Cell::new(5),
+            tells_date: Cell::new(false),
             asked: RefCell::default(),
             question_faults: RefCell::default(),
             forbidden: RefCell::default(),
@@ -172,7 +175,15 @@ impl Drop for InFlight<'_> {
 
 impl Transport<String> for Line {
     fn send(&self, request: Request<String>) -> Exchange<'_> {
-        Box::pin(self.exchange(request))
+        Box::pin(async move {
+            let mut outcome = self.exchange(request).await;
+            if let Ok(answer) = &mut outcome
+                && self.0.tells_date.get()
+            {
+                answer.date = Some(http_date(START.0 + self.0.world.monotonic()));
+            }
+            outcome
+        })
     }
 
     fn compress(&self, payload: Payload<String>) -> Packing<'_> {
@@ -217,6 +228,22 @@ impl Line {
         ));
         outcome
     }
+}
+
+// As in RFC 9110, 5.6.7; the name of the weekday is of no use.
+fn http_date(unix_ms: i64) -> String {
+    let (days, secs) = (unix_ms.div_euclid(86_400_000), unix_ms.rem_euclid(86_400_000) / 1000);
+    // Days since 0000-03-01, in eras of 400 years.
+    let since = days + 719_468;
+    let (era, day_of_era) = (since.div_euclid(146_097), since.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let names = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
+    let year = year_of_era + era * 400 + i64::from(month >= 10);
+    let (hours, minutes) = (secs / 3600, secs / 60 % 60);
+    format!("Sun, {day:02} {} {year} {hours:02}:{minutes:02}:{:02} GMT", names[month as usize], secs % 60)
 }
 
 fn plain(payload: &Payload<String>) -> String {

@@ -418,7 +418,7 @@ impl Run {
                 }
             }
             Act::RetryQuarantine => {
-                let _ = self.scene.world.run(self.engine.outbox().put_back(Aside::Quarantine, None));
+                let _ = self.scene.world.run(self.engine.put_back(Aside::Quarantine, None));
             }
             Act::DiscardQuarantined { which } => self.discard_quarantined(*which),
             Act::ServerHeals => {
