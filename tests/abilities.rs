@@ -277,9 +277,7 @@ fn restored(stored: usize, backlog: usize, most_ids: usize) -> (Scene, TestEngin
     while scene.status(&engine).pending.total() > 0 {
         scene.sync(&engine);
     }
-    // Another installation.
-    scene.disk = Disk::new();
-    scene.browser = Rc::default();
+    (scene.disk, scene.browser) = (Disk::new(), Rc::default());
     let engine = scene.worker();
     let records = records(0..backlog);
     let lines = |kind: &str, records: Vec<String>| -> String {

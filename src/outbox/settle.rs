@@ -82,13 +82,16 @@ impl<S: Store> Outbox<S> {
     }
 }
 
+// The syncer's memory then, and whether the backlog is nearly drained.
+type Applied = (SyncState, bool);
+
 fn apply<B: Body>(
     settlement: Settlement<B>,
     revised: &[(Kind, String, u32)],
     answers: Vec<Answer<B>>,
     mut delivered: Option<Delivered>,
     note: Note<'_>,
-) -> Result<(Vec<Change<B>>, (SyncState, bool)), OutboxError> {
+) -> Result<(Vec<Change<B>>, Applied), OutboxError> {
     let mut answers = answers.into_iter();
     let Overview { mut books, mut state, .. } = overview(&mut answers)?;
     if state.token != settlement.token {

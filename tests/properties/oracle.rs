@@ -68,6 +68,7 @@ pub fn allowed(sent: &Sent<'_>, answer: &Answer) -> Vec<Fate> {
         fates.push(Fate::LimitHalved);
     }
     // The row about the first compressed body stands in for those about the same status.
+    let asks_for_a_wait = matches!(&body, Body::Object(object) if levels(object).any(|level| level.get("retry_after").is_some()));
     let about_compression = sent.compressed && [400, 415, 500].contains(&answer.status);
     if about_compression {
         fates.push(Fate::RepeatedUncompressed);
@@ -86,6 +87,8 @@ pub fn allowed(sent: &Sent<'_>, answer: &Answer) -> Vec<Fate> {
         401 => fates.push(Fate::SignInAgain),
         403 => fates.push(Fate::NotAllowed),
         413 => fates.push(Fate::LimitHalved),
+        // A wait is heeded before anything is repeated.
+        500 if about_compression && asks_for_a_wait => fates.push(Fate::TriedLater),
         415 | 500 if about_compression => {}
         408 | 425 | 429 | 500..=599 => fates.push(Fate::TriedLater),
         400..=499 => fates.push(Fate::KeptForTheUser),
