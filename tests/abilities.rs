@@ -10,6 +10,7 @@ use heyho_simulation::network::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, aggregate, records, session};
 use heyho_simulation::server::Server;
 use heyho_simulation::store::Disk;
+use heyho_sync::decisions::erasure::Scope;
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::Outcome;
 use heyho_sync::engine::{EngineError, RunOptions};
@@ -488,6 +489,18 @@ fn another_body_at_an_acknowledged_revision_is_refused_and_a_higher_revision_is_
     assert_eq!(record(changed(2)).unwrap().captured, 1);
     assert_eq!(scene.sync(&engine).updated, 1);
     scene.assert_balanced(&engine, 3);
+}
+
+#[test]
+fn an_erase_forgets_what_was_delivered() {
+    for scope in [Scope::All, Scope::Site("example.com".into())] {
+        let scene = Scene::default();
+        let engine = scene.worker();
+        scene.record(&engine, 0..1);
+        scene.sync(&engine);
+        scene.world.run(engine.erase(scope, false)).unwrap();
+        assert_eq!(scene.record(&engine, 0..1).captured, 2);
+    }
 }
 
 #[test]

@@ -463,7 +463,7 @@ fn a_forgotten_site_leaves_quarantine_too_with_the_servers_words_on_other_record
     let rows = scene.world.run(engine.outbox().list(Aside::Quarantine)).unwrap();
     let ids: Vec<&str> = rows.iter().map(|row| row.head.id.as_str()).collect();
     assert_eq!(ids, ["v00001", "a00001"]);
-    scene.world.run(engine.outbox().put_back(Aside::Quarantine, None)).unwrap();
+    scene.world.run(engine.put_back(Aside::Quarantine, None)).unwrap();
     forbid_sentinel(&scene);
     scene.sync(&engine);
     assert_eq!((scene.stored(), scene.rows_left()), (4, 0));

@@ -46,7 +46,7 @@ impl<S: Store> Outbox<S> {
                 ask_all(&mut state.erasures, books, None, now);
             }
             let all = Table::ALL.map(|table| Change::Delete(table, KeyRange::everything()));
-            all.into_iter().chain([Change::Erase(Document::Tracker)]).collect()
+            all.into_iter().chain([Document::Tracker, Document::Delivered].map(Change::Erase)).collect()
         })
         .await
     }
@@ -55,7 +55,7 @@ impl<S: Store> Outbox<S> {
     pub async fn has_erased(&self, scope: &Scope) -> Result<(), OutboxError> {
         self.change_overview(&mut |Overview { state, .. }| {
             state.erasures.here.retain(|each| each != scope);
-            Vec::new()
+            vec![Change::Erase(Document::Delivered)]
         })
         .await
     }
