@@ -4,8 +4,7 @@ import { browser } from "./browser.js";
 import { inFront, observe, observeDeletions, scrolled } from "./capture.js";
 import { ready } from "./core.js";
 import { failure, isRequest } from "./messages.js";
-import { allowedByBrowser } from "./permissions.js";
-import { answer, change } from "./requests.js";
+import { answer } from "./requests.js";
 import { followScrolling } from "./scrolling.js";
 import { readSettings } from "./settings.js";
 import { hear, inOrder, tell } from "./tracker.js";
@@ -59,11 +58,9 @@ async function start() {
   await browser.storage.session.set({ tabsAreKnown: true });
 }
 
-/** What the browser's user has taken back is not collected any more; what was collected so far stays where it is. */
+/** What the user has given or taken back in the browser begins or ends at once. */
 async function heedPermissions() {
-  const { consent } = await readSettings();
-  if (consent && !(await allowedByBrowser()).recording) await change({ consent: false });
-  else await followScrolling(consent);
+  await followScrolling((await readSettings()).consent);
 }
 
 async function askForConsent() {

@@ -1,8 +1,6 @@
 // @ts-check
 import { browser } from "./browser.js";
 
-/** The kinds of data without which nothing can be recorded and delivered, as Firefox names them. */
-const NEEDED = ["browsingActivity", "authenticationInfo", "personallyIdentifyingInfo"];
 /** What the depth of scrolling is to Firefox. */
 const SCROLLING = "websiteActivity";
 
@@ -18,15 +16,12 @@ export function mayReach(serverUrl) {
 }
 
 /**
- * What may be collected as far as the browser has a say in it: Firefox lets its user take back each kind of data at any
- * time. Where a browser knows no such choice, the extension's own question decides alone.
+ * Whether how far pages are scrolled may be collected: Firefox lets its user give and take that back at any time. Where a
+ * browser knows no kinds of data, the extension's own question decides alone.
  */
-export async function allowedByBrowser() {
+export async function mayMeasureScrolling() {
   const { data_collection: kinds } = /** @type {{ data_collection?: string[] }} */ (
     await browser.permissions.getAll()
   );
-  return {
-    recording: !kinds || NEEDED.every((kind) => kinds.includes(kind)),
-    scrolling: !kinds || kinds.includes(SCROLLING),
-  };
+  return !kinds || kinds.includes(SCROLLING);
 }

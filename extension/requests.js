@@ -69,7 +69,7 @@ export async function answer(request) {
 }
 
 /** Changes settings, and all that hangs on them. @param {import("./settings.js").Change} settings */
-export async function change(settings) {
+async function change(settings) {
   const core = await ready();
   const { serverUrl } = await readSettings();
   const { intervalMinutes, consent } = await writeSettings(settings, async (all) => {

@@ -1,6 +1,6 @@
 // @ts-check
 import { browser } from "./browser.js";
-import { allowedByBrowser } from "./permissions.js";
+import { mayMeasureScrolling } from "./permissions.js";
 
 /** @type {chrome.scripting.RegisteredContentScript} */
 const SCRIPT = {
@@ -17,7 +17,7 @@ const SCRIPT = {
  * @param {boolean} consent
  */
 export async function followScrolling(consent) {
-  const wanted = consent && (await allowedByBrowser()).scrolling;
+  const wanted = consent && (await mayMeasureScrolling());
   const registered = await browser.scripting.getRegisteredContentScripts({ ids: [SCRIPT.id] });
   if (wanted && !registered.length) await browser.scripting.registerContentScripts([SCRIPT]);
   if (!wanted && registered.length) await browser.scripting.unregisterContentScripts({ ids: [SCRIPT.id] });

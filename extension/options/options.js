@@ -19,7 +19,7 @@ import { drawRecords } from "../shared/records.js";
 import { bytes, duration, moment, number, translatePage, t } from "../shared/text.js";
 import { follow } from "../snapshot.js";
 import { viewOf } from "../popup/view.js";
-import { booksOf, checksOf, confirms, factsOf } from "./view.js";
+import { booksOf, checksOf, confirms, elsewhereOf, erasuresOf, factsOf } from "./view.js";
 
 /**
  * @typedef {import("../snapshot.js").Snapshot} Snapshot
@@ -27,6 +27,8 @@ import { booksOf, checksOf, confirms, factsOf } from "./view.js";
  * @typedef {import("../shared/record_view.js").SetAside} SetAside
  */
 
+/** What the browser must allow to be told of deletions from its history. */
+const HISTORY = /** @type {chrome.permissions.Permissions} */ ({ permissions: ["history"] });
 /** All sites, as the browser's permissions name them. */
 const EVERYWHERE = ["http://*/*", "https://*/*"];
 
@@ -61,6 +63,7 @@ function show(snapshot) {
     before && String(before.settings.archiveAfterDays),
   );
 
+  drawWaiting(snapshot);
   drawBooks(snapshot);
   drawHealth(snapshot);
   if (changed(before?.quarantined, snapshot.quarantined)) void listQuarantine();
@@ -94,6 +97,35 @@ function drawExclusions(sites) {
       remove.setAttribute("aria-label", t({ key: "includeAgain", values: [site] }));
       remove.addEventListener("click", () => void exclude(sites.filter((other) => other !== site)));
       item.append(remove);
+      return item;
+    }),
+  );
+}
+
+/** What waits for a decision, for another server, or for a server's word. @param {Snapshot} snapshot */
+function drawWaiting(snapshot) {
+  const { pageVisits, tabAggregates } = snapshot.unclaimed;
+  const unclaimed = pageVisits + tabAggregates;
+  part("unclaimed").hidden = unclaimed === 0;
+  say(part("unclaimed-count"), t({ key: "unclaimed", values: [unclaimed] }));
+  button("claim").disabled = snapshot.email === null;
+
+  part("elsewhere").replaceChildren(
+    ...elsewhereOf(snapshot).map(({ server, text, mayBeTaken }) => {
+      const item = make("li");
+      item.append(make("span", t(text)));
+      if (mayBeTaken)
+        item.append(control("takeAlong", "plain", () => command({ type: "takeRecords", server })));
+      return item;
+    }),
+  );
+
+  const erasures = erasuresOf(snapshot);
+  part("erasing").hidden = erasures.length === 0;
+  part("erasures").replaceChildren(
+    ...erasures.map((sentences) => {
+      const item = make("li");
+      item.append(make("span", sentences.map(t).join(" ")));
       return item;
     }),
   );
@@ -219,7 +251,7 @@ async function saveServer() {
   answer("server-said", problem ? whatIsWrong(problem) : t({ key: "saved" }), !!problem);
 }
 
-/** @param {{ origins: string[], data_collection?: string[] }} permissions */
+/** @param {chrome.permissions.Permissions & { data_collection?: string[] }} permissions */
 function request(permissions) {
   return browser.permissions.request(permissions).catch(() => false);
 }
@@ -264,6 +296,33 @@ async function saveDelivery() {
   const archiveAfterDays = Number(field("archive-after").value);
   const problem = await set({ intervalMinutes, archiveAfterDays });
   answer("delivery-said", problem ? whatIsWrong(problem) : t({ key: "saved" }), !!problem);
+}
+
+async function showHistory() {
+  field("history").checked = await browser.permissions.contains(HISTORY);
+}
+
+async function changeHistory() {
+  if (field("history").checked) await request(HISTORY);
+  else await browser.permissions.remove(HISTORY).catch(() => false);
+  await showHistory();
+}
+
+async function forget() {
+  const site = field("forget-site").value;
+  const { reply, problem } = await ask({ type: "forgetSite", site });
+  if (reply) show(reply);
+  const refused =
+    problem?.code === "invalid_argument" ? t({ key: "notASite" }) : problem && whatIsWrong(problem);
+  answer("forget-said", refused ?? t({ key: "forgotten" }), !!problem);
+  if (!problem) field("forget-site").value = "";
+}
+
+async function eraseAll() {
+  const problem = await command({ type: "eraseAll" });
+  answer("erase-said", problem ? whatIsWrong(problem) : t({ key: "erased" }), !!problem);
+  field("erase-word").value = "";
+  button("erase").disabled = true;
 }
 
 async function exportAll() {
@@ -315,12 +374,22 @@ askTwice(button("discard-all"), () => void discardAll());
 part("restore-all").addEventListener("click", () => void aside({ type: "archive.restore" }));
 part("export").addEventListener("click", () => void exportAll());
 field("import").addEventListener("change", () => void importFile());
+button("claim").addEventListener("click", () => void command({ type: "claimRecords" }));
+askTwice(button("discard-unclaimed"), () => void command({ type: "discardUnclaimed" }));
+field("history").addEventListener("change", () => void changeHistory());
+onSubmit("forget-form", forget);
+onSubmit("erase-form", eraseAll);
 field("erase-word").addEventListener("input", () => {
   button("erase").disabled = !confirms(field("erase-word").value, word);
 });
 
-void showScrolling();
-browser.permissions.onAdded.addListener(() => void showScrolling());
-browser.permissions.onRemoved.addListener(() => void showScrolling());
+function showPermissions() {
+  void showScrolling();
+  void showHistory();
+}
+
+showPermissions();
+browser.permissions.onAdded.addListener(showPermissions);
+browser.permissions.onRemoved.addListener(showPermissions);
 void follow(show);
 void command({ type: "status" });

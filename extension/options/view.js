@@ -89,5 +89,34 @@ function factsOfReport(lastReport) {
   ];
 }
 
+/**
+ * What waits for other servers, and whether it may be taken along.
+ *
+ * @param {Snapshot} snapshot
+ */
+export function elsewhereOf({ elsewhere, email }) {
+  return elsewhere.map(({ server, mayBeTaken, pageVisits, tabAggregates }) => ({
+    server,
+    text: { key: "waitsElsewhere", values: [pageVisits + tabAggregates, server] },
+    mayBeTaken: mayBeTaken && email !== null,
+  }));
+}
+
+/**
+ * What servers have not yet confirmed to have erased.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {Text[][]} the sentences of each
+ */
+export function erasuresOf({ erasing }) {
+  return erasing.map(({ site, server, unable, waitsForSignIn }) => [
+    site === null
+      ? { key: "erasingEverything", values: [server] }
+      : { key: "erasingSite", values: [site, server] },
+    ...(waitsForSignIn ? [{ key: "erasingSignIn" }] : []),
+    ...(unable ? [{ key: "erasingUnable" }] : []),
+  ]);
+}
+
 /** Whether the word was typed with which the user confirms that everything is to be erased. @param {string} typed @param {string} word */
 export const confirms = (typed, word) => typed.trim().toLocaleLowerCase() === word.toLocaleLowerCase();

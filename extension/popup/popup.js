@@ -70,6 +70,8 @@ function show(view) {
   quarantine.hidden = refused === 0;
   tell("quarantined-count", number(refused));
   if (quarantine.open && refused !== refusedBefore) void listQuarantine();
+  part("unclaimed").hidden = view.unclaimed === 0;
+  tell("unclaimed-count", number(view.unclaimed));
   part("archived").hidden = view.archived === 0;
   tell("archived-count", number(view.archived));
   tellMoments(view);
@@ -249,6 +251,8 @@ part("sign-out").addEventListener("click", () => void command({ type: "signOut" 
 part("settings").addEventListener("click", () => void browser.runtime.openOptionsPage());
 part("quarantine-more").addEventListener("click", () => void browser.runtime.openOptionsPage());
 quarantine.addEventListener("toggle", () => void (quarantine.open && listQuarantine()));
+part("claim").addEventListener("click", () => void command({ type: "claimRecords" }));
+askTwice(button("discard-unclaimed"), () => void command({ type: "discardUnclaimed" }));
 part("retry-all").addEventListener("click", () => void aside({ type: "quarantine.retry" }));
 part("export-all").addEventListener("click", () => void exportQuarantine());
 part("restore-all").addEventListener("click", () => void aside({ type: "archive.restore" }));

@@ -15,6 +15,7 @@
  * @property {{ code: string, message: string } | null} problem
  * @property {"allow" | "settings" | null} remedy what the user can do about the problem here
  * @property {{ pending: Count, acknowledged: Count, quarantined: Count } | null} figures
+ * @property {number} unclaimed records that were made signed out, where somebody is signed in who may take them
  * @property {number} archived records set aside for their age, where they could be sent again
  * @property {{ done: number, total: number, perSecond: number, secondsLeft: number | null } | null} progress
  * @property {number | null} lastSuccessAt milliseconds since the epoch
@@ -65,6 +66,7 @@ export function viewOf(snapshot) {
     problem: scene === "trouble" ? problem : null,
     remedy: REMEDIES[problem?.code ?? ""] ?? null,
     figures: settings.consent ? { pending, acknowledged, quarantined: count(snapshot.quarantined) } : null,
+    unclaimed: settings.consent && !signedOut ? count(snapshot.unclaimed).total : 0,
     archived: settings.consent && !snapshot.problem && !signedOut ? count(snapshot.archived).total : 0,
     progress,
     lastSuccessAt: snapshot.lastSuccessAt,
@@ -167,6 +169,7 @@ export function brokenView(problem) {
     problem,
     remedy: null,
     figures: null,
+    unclaimed: 0,
     archived: 0,
     progress: null,
     lastSuccessAt: null,

@@ -5,6 +5,9 @@ import { Builder, By, until } from "selenium-webdriver";
 import firefox from "selenium-webdriver/firefox.js";
 import { programs, root } from "../setup.mjs";
 
+/** Milliseconds after which what is waited for will not come; a busy machine takes its time. */
+export const PATIENCE_MS = 60_000;
+
 // Firefox makes one up for each installation; fixed, so that the extension's pages can be named.
 const UUID = "6d1f0c52-7d5e-4d2c-9a3b-3f6a3f5f9e01";
 
@@ -41,7 +44,7 @@ export class ExtensionFirefox {
   async dismissFirstRun() {
     const own = await this.driver.getWindowHandle();
     const opened = () => this.driver.getAllWindowHandles();
-    await this.driver.wait(async () => (await opened()).length > 1, 20_000);
+    await this.driver.wait(async () => (await opened()).length > 1, PATIENCE_MS);
     for (const handle of await opened()) {
       if (handle === own) continue;
       await this.driver.switchTo().window(handle);
@@ -62,7 +65,7 @@ export class ExtensionFirefox {
   }
 
   waitFor(selector) {
-    return this.driver.wait(until.elementLocated(By.css(selector)), 10_000);
+    return this.driver.wait(until.elementLocated(By.css(selector)), PATIENCE_MS);
   }
 
   part(testId) {
@@ -77,9 +80,18 @@ export class ExtensionFirefox {
     );
   }
 
+  /** What a promise of the extension's API comes to, on the page that is open. */
+  async evaluate(expression) {
+    const [value, error] = await this.driver.executeAsyncScript(
+      `const done = arguments[0]; (${expression}).then((value) => done([value]), (error) => done([null, String(error)]));`,
+    );
+    if (error) throw new Error(error);
+    return value;
+  }
+
   /** Resolves when the popup shows `text` in one of its parts. */
   async untilShown(testId, text) {
-    await this.driver.wait(until.elementTextContains(this.part(testId), text), 10_000);
+    await this.driver.wait(until.elementTextContains(this.part(testId), text), PATIENCE_MS);
   }
 
   /** Opens a private window with a page, and closes it when `arrived` resolves. */

@@ -164,3 +164,30 @@ test("the heartbeat beats only while somebody reads", async () => {
   await options.waitForFunction(async () => !(await chrome.alarms.get("heartbeat")));
   assert.equal(await beats(), false);
 });
+
+test("a site is forgotten, and everything is erased for the typed word, here and on the server", async () => {
+  await part("forget-site").fill("fine.example");
+  await part("forget").click();
+  await part("forget-said").getByText("Forgotten on this computer.").waitFor();
+  await popup.until(({ erasing }) => erasing.length === 0);
+  const urls = async () => (await account.rows()).pageVisits.map(({ url }) => url);
+  const left = await urls();
+  assert.ok(left.length > 0 && !left.some((url) => url.includes("fine.example")));
+
+  await part("erase-word").fill("eras");
+  assert.equal(await part("erase").isDisabled(), true);
+  await part("erase-word").fill("erase");
+  await part("erase").click();
+  await part("erase-said").getByText("Erased on this computer.").waitFor();
+  await popup.until(({ erasing }) => erasing.length === 0);
+  assert.deepEqual(await urls(), []);
+});
+
+test("Chromium has nothing to say against the manifest, and no page or worker has failed", async () => {
+  const page = await browser.context.newPage();
+  await page.goto("chrome://extensions");
+  const { manifestErrors, runtimeErrors, installWarnings } = await page.evaluate(async (id) => {
+    return chrome.developerPrivate.getExtensionInfo(id);
+  }, browser.extensionId);
+  assert.deepEqual([manifestErrors, runtimeErrors, installWarnings ?? []], [[], [], []]);
+});

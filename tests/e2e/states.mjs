@@ -38,6 +38,9 @@ export function snapshot(change = {}, settings = {}) {
     archived: per(0, 0),
     discarded: per(0, 0),
     unrecoverable: per(0, 0),
+    unclaimed: per(0, 0),
+    elsewhere: [],
+    erasing: [],
     problem: null,
     progress: null,
     health: SOUND,
@@ -115,6 +118,24 @@ const full = {
   quarantined: per(2, 3),
   archived: per(4, 8),
   discarded: per(5, 17),
+  unclaimed: per(6, 11),
+  elsewhere: [{ server: "https://old.example.org", mayBeTaken: true, ...per(6, 19) }],
+  erasing: [
+    {
+      site: "clinic.example",
+      server: "https://sync.example.org",
+      since: now - 5 * MINUTE_MS,
+      unable: false,
+      waitsForSignIn: false,
+    },
+    {
+      site: null,
+      server: "https://old.example.org",
+      since: now - 50 * MINUTE_MS,
+      unable: true,
+      waitsForSignIn: true,
+    },
+  ],
   lastReport: report,
 };
 
@@ -153,6 +174,7 @@ export const STATES = {
       },
     },
   ),
+  "popup-unclaimed": popup({ parked: per(6, 11), unclaimed: per(6, 11) }, {}, { act: open("unclaimed") }),
   "popup-archived": popup({ archived: per(41, 80) }, {}, { act: open("archived") }),
   "popup-found": popup(
     waiting,
