@@ -120,6 +120,9 @@ pub const DATABASE_WAIT_SECONDS: u64 = 10;
 /// Attempts at a transaction that the database gave up because of another one (serialisation, deadlock).
 pub const TRANSACTION_ATTEMPTS: u32 = 4;
 
+/// Batches that SQLite commits together: enough to share the wait for the disk, few enough to answer soon.
+pub const MAX_BATCHES_IN_COMMIT: usize = 16;
+
 /// `Retry-After` in seconds when the database can't be reached or is overloaded.
 pub const RETRY_AFTER_OVERLOAD_SECONDS: u64 = 5;
 

@@ -79,7 +79,7 @@ async fn sync(
             return Err(ApiError::RecordsRefused(failed));
         }
     };
-    let counts = app.store.save_batch(caller.user_id, &batch, key.as_ref(), now).await?;
+    let counts = app.store.save_batch(caller.user_id, batch, key, now).await?;
     app.metrics.batch_saved(&counts);
     Ok(Answer::saying("Data synced successfully", counts))
 }

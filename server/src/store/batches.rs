@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 use super::{
-    Store, StoreError, Write,
+    Dialect, Store, StoreError, Write,
+    group_commit::Saving,
     idempotency::Idempotency,
     record_tables::{Numbers, RecordStatements, RecordTable, Upsert},
     sync_log::SyncLogEntry,
@@ -51,45 +53,62 @@ impl Store {
     pub async fn save_batch(
         &self,
         user_id: i64,
-        batch: &Batch,
-        key: Option<&Idempotency>,
+        batch: Batch,
+        key: Option<Idempotency>,
         now: UnixMillis,
     ) -> Result<SyncCounts, StoreError> {
+        let saving = Saving { user_id, batch, key, now };
+        match self.dialect {
+            Dialect::Sqlite => self.save_in_group(saving).await,
+            Dialect::Postgres => self.save_alone(&saving).await,
+        }
+    }
+
+    /// Saves a batch in a transaction of its own.
+    pub(super) async fn save_alone(&self, saving: &Saving) -> Result<SyncCounts, StoreError> {
         let mut attempt = 1;
         loop {
-            match self.try_save_batch(user_id, batch, key, now).await {
+            match self.try_save_all(self.turn().await, &[saving]).await {
                 Err(error) if error.is_conflict() && attempt < policy::TRANSACTION_ATTEMPTS => attempt += 1,
-                result => return result,
+                result => return Ok(result?.into_iter().next().unwrap_or_default()),
             }
         }
     }
 
-    async fn try_save_batch(
+    /// Saves batches in one transaction: all of them, or none.
+    pub(super) async fn try_save_all(
         &self,
-        user_id: i64,
-        batch: &Batch,
-        key: Option<&Idempotency>,
-        now: UnixMillis,
-    ) -> Result<SyncCounts, StoreError> {
-        let mut write = self.begin_write().await?;
+        turn: Option<OwnedSemaphorePermit>,
+        batches: &[&Saving],
+    ) -> Result<Vec<SyncCounts>, StoreError> {
+        let mut write = self.begin_write_in(turn).await?;
+        let mut counts = Vec::new();
+        for saving in batches {
+            counts.push(self.save(&mut write, saving).await?);
+        }
+        write.commit().await?;
+        Ok(counts)
+    }
+
+    async fn save(&self, write: &mut Write, saving: &Saving) -> Result<SyncCounts, StoreError> {
+        let Saving { user_id, batch, key, now } = saving;
+        let (user_id, now) = (*user_id, *now);
         let has_erasures = write.take_turn(user_id, now).await?;
         if let Some(key) = key
             && let Some(counts) = write.remembered_counts(user_id, key, now).await?
         {
-            write.commit().await?;
             return Ok(counts);
         }
         let counts = if has_erasures {
-            let kept = self.without_erased(&mut write, user_id, batch).await?;
-            self.upsert_records(&mut write, user_id, &kept, now).await?
+            let kept = self.without_erased(write, user_id, batch).await?;
+            self.upsert_records(write, user_id, &kept, now).await?
         } else {
-            self.upsert_records(&mut write, user_id, batch, now).await?
+            self.upsert_records(write, user_id, batch, now).await?
         };
         write.log_sync(user_id, &SyncLogEntry::saved(&counts, batch), now).await?;
         if let Some(key) = key {
             write.remember_counts(user_id, key, &counts, now).await?;
         }
-        write.commit().await?;
         Ok(counts)
     }
 

@@ -8,6 +8,7 @@ mod batches;
 mod browsing_data;
 mod dialect;
 mod erasures;
+mod group_commit;
 mod idempotency;
 mod known;
 mod migrations;
@@ -96,6 +97,7 @@ pub struct Store {
     dialect: Dialect,
     /// SQLite has one writer. Waiting for it here is fair and in order; its busy handler is neither.
     writer: Option<Arc<Semaphore>>,
+    queue: Arc<group_commit::Queue>,
     statements: Arc<RecordStatements>,
     user_limit: RateLimit,
 }
@@ -139,6 +141,7 @@ impl Store {
             pool,
             dialect,
             writer: (dialect == Dialect::Sqlite).then(|| Arc::new(Semaphore::new(1))),
+            queue: Arc::default(),
             statements: Arc::new(RecordStatements::new(dialect)),
             user_limit,
         })
@@ -175,10 +178,18 @@ impl Store {
     }
 
     async fn begin_write(&self) -> Result<Write, StoreError> {
-        let turn = match &self.writer {
+        self.begin_write_in(self.turn().await).await
+    }
+
+    /// Waits for the turn to write, where there is one writer.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        match &self.writer {
             Some(writer) => Arc::clone(writer).acquire_owned().await.ok(),
             None => None,
-        };
+        }
+    }
+
+    async fn begin_write_in(&self, turn: Option<OwnedSemaphorePermit>) -> Result<Write, StoreError> {
         let transaction = self.pool.begin_with(self.dialect.begin_write()).await?;
         Ok(Write { transaction, user_limit: self.user_limit, _turn: turn })
     }

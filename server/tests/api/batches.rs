@@ -1,5 +1,6 @@
 //! Batches: all or nothing, once in effect.
 
+use heyho_server::{policy, store::Store, time::UnixMillis, validation::check_batch};
 use serde_json::{Value, json};
 
 use crate::helpers::{TestApp, aggregate, on_every_database, visit, with};
@@ -16,6 +17,7 @@ on_every_database! {
     a_row_belongs_to_its_user,
     parallel_batches_with_the_same_records_store_each_once,
     two_replicas_share_one_database,
+    a_batch_that_waits_beside_one_that_fails_is_saved,
 }
 
 async fn a_batch_is_saved_and_counted(app: TestApp) {
@@ -187,6 +189,23 @@ async fn two_replicas_share_one_database(app: TestApp) {
     assert_eq!(user.sync(&[visit("1")], &[]).await.count("created"), 1);
     assert_eq!(elsewhere.sync(&[visit("1"), visit("2")], &[]).await.count("created"), 1);
     assert_eq!(app.stored().await, (2, 0));
+}
+
+async fn a_batch_that_waits_beside_one_that_fails_is_saved(app: TestApp) {
+    let store = Store::open(&app.database_url, policy::USER_REQUESTS).await.unwrap();
+    let account = app.user("a@example.com").await.get("/users/me").await.body;
+    let user_id: i64 = account["data"]["user"]["id"].as_str().unwrap().parse().unwrap();
+    // Nobody has the id 1: its batches fail when they are saved.
+    let save = |user_id, id: String| {
+        let body = json!({ "pageVisits": [visit(&id)] }).to_string();
+        let batch = check_batch(body.as_bytes()).ok().unwrap();
+        store.save_batch(user_id, batch, None, UnixMillis::now())
+    };
+    let savings = (0..40).map(|number| save(if number % 5 == 0 { 1 } else { user_id }, number.to_string()));
+    for (number, saved) in join_all(savings.collect()).await.into_iter().enumerate() {
+        assert_eq!(saved.map(|counts| counts.created).ok(), (number % 5 != 0).then_some(1), "{number}");
+    }
+    assert_eq!(app.stored().await, (32, 0));
 }
 
 /// Polls all at once, so that the requests overlap.

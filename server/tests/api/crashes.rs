@@ -27,13 +27,13 @@ fn kills() -> usize {
 }
 
 /// A server as a process; killed with SIGKILL when dropped.
-struct Process {
+pub struct Process {
     child: Child,
-    base: String,
+    pub base: String,
 }
 
 impl Process {
-    fn start(database_url: &str) -> Self {
+    pub fn start(database_url: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_heyho-server"))
             .args(["--listen", "127.0.0.1:0", "--database", database_url, "--requests-per-minute", "1000000"])
             .env("RUST_LOG", "off")
@@ -44,6 +44,10 @@ impl Process {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
         Self { child, base: format!("{address}/api/v1") }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 

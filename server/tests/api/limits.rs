@@ -51,7 +51,7 @@ async fn too_many_records_are_refused_with_the_limit(app: TestApp) {
     assert!(answer.body["message"].as_str().unwrap().starts_with("Batch size exceeded. Maximum 1000 "));
 }
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(plain).unwrap();
     encoder.finish().unwrap()

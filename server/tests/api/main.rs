@@ -15,6 +15,7 @@ mod crashes;
 mod helpers;
 mod idempotency;
 mod limits;
+mod memory;
 mod openapi;
 mod preflight;
 mod rate_limits;
