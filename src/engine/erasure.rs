@@ -57,10 +57,10 @@ where
         let mut overview = self.healed_overview().await?;
         for scope in std::mem::take(&mut overview.state.erasures.here) {
             let search = Search::new(&scope);
-            self.track(|state, _| {
+            self.track(Box::new(|state, _| {
                 tracker::forget_pages(state, &|url| search.finds_page(url), &|host| search.finds_host(host));
                 Step::default()
-            })
+            }))
             .await?;
             self.outbox.erase_rows(&scope).await?;
             self.outbox.has_erased(&scope).await?;

@@ -52,6 +52,9 @@ pub struct Recorded {
     pub not_recorded: u64,
 }
 
+/// What the tracker takes in one go. Boxed, so that the way from there to the outbox is compiled once.
+pub(super) type Taking<'a> = Box<dyn FnOnce(&mut TrackerState, &mut dyn IdSource) -> Step + 'a>;
+
 impl<S, T, C, H> Engine<S, T, C, H>
 where
     S: Store,
@@ -117,30 +120,27 @@ where
         let recordable =
             |url: &str| Address::parse(url).is_some_and(|a| !settings.excluded.excludes(a.host()));
         let rules = Rules { recordable: &recordable };
-        Ok(self.track(|state, ids| tracker::step(state, event, ids, &rules)).await?)
+        Ok(self.track(Box::new(|state, ids| tracker::step(state, event, ids, &rules))).await?)
     }
 
     /// Ends the visits that go on, and records them.
     pub(super) async fn end_open_visits(&self, ending: Ending) -> Result<(), OutboxError> {
         let now = self.clock.now();
-        self.track(|state, ids| tracker::end_all(state, now, ids, ending)).await.map(|_| ())
+        self.track(Box::new(|state, ids| tracker::end_all(state, now, ids, ending))).await.map(|_| ())
     }
 
     /// Forgets the visits that go on, unrecorded.
     pub(super) async fn forget_open_visits(&self) -> Result<(), OutboxError> {
-        self.track(|state, _| {
+        self.track(Box::new(|state, _| {
             tracker::forget_all(state);
             Step::default()
-        })
+        }))
         .await
         .map(|_| ())
     }
 
     /// Lets the tracker take something, and keeps what it makes and remembers. Returns whether a visit goes on.
-    pub(super) async fn track(
-        &self,
-        take: impl FnOnce(&mut TrackerState, &mut dyn IdSource) -> Step,
-    ) -> Result<bool, OutboxError> {
+    pub(super) async fn track(&self, take: Taking<'_>) -> Result<bool, OutboxError> {
         let mut remembered = self.tracker.lock().await;
         let mut state = match remembered.take() {
             Some(state) => state,
