@@ -1,6 +1,11 @@
 //! What the user wants gone: here at once, on the server after all that is in flight, and nothing of it leaves any more.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails is to panic"
+)]
 
 use heyho_simulation::network::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, aggregate, join, session};
@@ -70,6 +75,18 @@ fn fail_next_erase(scene: &Scene, fault: NetworkFault) {
     scene.network.question_faults.borrow_mut().push_back(Some(fault));
 }
 
+/// Syncs until nothing waits.
+fn drain(scene: &Scene, engine: &TestEngine) {
+    for _ in 0..20 {
+        scene.sync(engine);
+        let status = scene.status(engine);
+        if status.pending.total() == 0 && status.erasing.is_empty() {
+            return;
+        }
+    }
+    panic!("something waits for ever");
+}
+
 fn forbid_sentinel(scene: &Scene) {
     scene.network.forbidden.borrow_mut().push(SENTINEL.into());
 }
@@ -109,9 +126,7 @@ fn a_forgotten_site_is_gone_here_at_once_and_nothing_of_it_is_sent() {
     assert_eq!((status.discarded.page_visits, status.discarded.tab_aggregates), (350, 350));
     scene.assert_balanced(&engine, 1_400);
     forbid_sentinel(&scene);
-    while scene.status(&engine).pending.total() > 0 {
-        scene.sync(&engine);
-    }
+    drain(&scene, &engine);
     assert_eq!(scene.stored(), 700);
     let server = scene.network.server.borrow();
     assert_eq!(server.stored["user-1"][&('v', "v00001".into())].record["metadata"], json!({ "words": 12 }));
@@ -166,9 +181,7 @@ fn an_erase_waits_for_what_is_in_flight_and_no_request_begins_after_it() {
     assert!(begun > 1 && begun == scene.requests());
     assert_eq!(traces(&scene), Vec::<String>::new());
     assert!(erases(&scene).is_empty());
-    while scene.status(&engine).pending.total() > 0 || !scene.status(&engine).erasing.is_empty() {
-        scene.sync(&engine);
-    }
+    drain(&scene, &engine);
     let server = scene.network.server.borrow();
     assert!(
         !server.stored["user-1"]
@@ -197,9 +210,7 @@ fn a_worker_that_dies_at_any_await_of_an_erase_leaves_books_that_balance_and_the
             if was_written {
                 forbid_sentinel(&scene);
             }
-            while scene.status(&engine).pending.total() > 0 || !scene.status(&engine).erasing.is_empty() {
-                scene.sync(&engine);
-            }
+            drain(&scene, &engine);
             if was_written {
                 assert_eq!((traces(&scene), erases(&scene).len()), (Vec::new(), 1));
             }
