@@ -23,6 +23,9 @@ const REASONS = [
   "follows_its_visit",
   "excluded",
   "discarded",
+  "erased",
+  "too_old",
+  "unrecoverable",
 ];
 
 /**

@@ -203,7 +203,7 @@ export const STATES = {
     replies: {
       status: snapshot(full, { excludedSites: ["bank.example", "*.clinic.example"] }),
       "quarantine.list": REFUSED,
-      "archive.list": REFUSED.map((record) => ({ ...record, note: null })),
+      "archive.list": REFUSED.map((record) => ({ ...record, note: { reason: "too_old", at: now } })),
     },
   },
   "options-trouble": {

@@ -142,11 +142,16 @@ test("of a record that waits it is told whether it was tried, and when it will b
 });
 
 test("every reason for which a record is set aside has its words", () => {
-  const found = sources("src/engine", ".rs").flatMap((source) => [
-    ...[...source.matchAll(/quarantine\([^;]*?"([a-z_]+)"/g)].map(([, reason]) => reason),
-    ...[...source.matchAll(/\bnote\("([a-z_]+)"/g)].map(([, reason]) => reason),
-  ]);
-  assert.ok(new Set(found).size >= 4);
+  const patterns = [
+    /quarantine\([^;]*?"([a-z_]+)"/g,
+    /\bnote\("([a-z_]+)"/g,
+    /"reason": ?"([a-z_]+)"/g,
+    /const UNRECOVERABLE: &str = "([a-z_]+)"/g,
+  ];
+  const found = [...sources("src/engine", ".rs"), ...sources("src/outbox", ".rs")].flatMap((source) =>
+    patterns.flatMap((pattern) => [...source.matchAll(pattern)].map(([, reason]) => reason)),
+  );
+  assert.ok(new Set(found).size >= 9, [...new Set(found)].join());
   for (const reason of found) {
     const [{ key }] = setAsideView(visit({ note: { reason } })).story;
     assert.equal(key, `reason_${reason}`);
