@@ -1,4 +1,5 @@
-// The benchmarks, as a table: `npm run bench [-- --firefox] [--rounds N] [--only ROW] [--quick] [--json FILE]`.
+// The benchmarks, as a table: `npm run bench [-- --firefox] [--rounds N] [--only ROW] [--quick] [--json FILE]`; with
+// `--server` those of the server instead.
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import os from "node:os";
@@ -9,10 +10,11 @@ import { rows } from "../tests/bench/rows.mjs";
 import { BenchServer } from "../tests/bench/server.mjs";
 import { contestTable, table } from "../tests/bench/table.mjs";
 import { build } from "./build.mjs";
-import { giveUp, programs, setUpBench } from "./setup.mjs";
+import { ingest, ingestTable } from "./lib/ingest.mjs";
+import { giveUp, programs, setUpBench, setUpTests } from "./setup.mjs";
 
 function chosen() {
-  const usage = `usage: npm run bench [-- [--firefox] [--rounds N] [--quick] [--json FILE] [--only ROW]...], with rows of: ${Object.keys(rows).join(", ")}.`;
+  const usage = `usage: npm run bench [-- [--firefox] [--rounds N] [--quick] [--server] [--json FILE] [--only ROW]...], with rows of: ${Object.keys(rows).join(", ")}.`;
   try {
     const { values } = parseArgs({
       options: {
@@ -20,6 +22,7 @@ function chosen() {
         quick: { type: "boolean", default: false },
         rounds: { type: "string" },
         json: { type: "string" },
+        server: { type: "boolean", default: false },
         only: { type: "string", multiple: true },
       },
     });
@@ -44,8 +47,16 @@ function machine(firefox) {
   return `${browser}, ${system}, ${os.cpus().length} x ${model.trim()}, ${memory} GB, Node ${process.versions.node}`;
 }
 
+async function benchServer({ json }) {
+  setUpTests();
+  const reports = await ingest();
+  console.log(ingestTable(reports));
+  if (json) writeFileSync(json, `${JSON.stringify(reports, null, 2)}\n`);
+}
+
 async function main() {
   const options = chosen();
+  if (options.server) return benchServer(options);
   setUpBench(options.firefox);
   await build();
   const report = {
