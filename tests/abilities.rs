@@ -516,3 +516,25 @@ fn what_one_account_has_delivered_is_new_to_another() {
     scene.sync(&engine);
     assert_eq!(scene.network.server.borrow().stored["user-2"].len(), 4);
 }
+
+#[test]
+fn the_status_tells_how_the_last_uploads_went() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.network.latency_ms.set(40);
+    for number in 0..30 {
+        scene.record(&engine, number..number + 1);
+        scene.sync(&engine);
+    }
+    let metrics = scene.status(&engine).metrics;
+    assert_eq!((metrics.uploads, metrics.success_rate, metrics.network_errors), (30, Some(1.0), 0));
+    assert!(metrics.alerts.is_empty() && metrics.p95_batch_ms.is_some_and(|ms| (40..60).contains(&ms)));
+    scene.record(&engine, 30..31);
+    for _ in 0..3 {
+        scene.network.fail_next(NetworkFault::LostRequest);
+    }
+    scene.sync(&engine);
+    drop(engine);
+    let metrics = scene.status(&scene.worker()).metrics;
+    assert_eq!((metrics.uploads, metrics.network_errors, metrics.alerts), (33, 3, vec!["success_rate"]));
+}

@@ -211,5 +211,18 @@ export interface Status {
     batchesLeft: number;
   } | null;
   lastReport: SyncReport | null;
+  /** Of the last hundred uploads. */
+  metrics: {
+    uploads: number;
+    /** Share of them that stored something. */
+    successRate: number | null;
+    networkErrors: number;
+    meanBatchMs: number | null;
+    p95BatchMs: number | null;
+    /** Share of all captured records that is in quarantine. */
+    quarantinedShare: number;
+    /** Success below 99 %, more than 1 % in quarantine. */
+    alerts: Array<"success_rate" | "quarantined">;
+  };
   health: Health;
 }

@@ -9,6 +9,7 @@ pub mod handover;
 pub mod health;
 pub mod ledger;
 pub mod limits;
+pub mod metrics;
 pub mod preflight;
 pub mod protocol;
 pub mod report;

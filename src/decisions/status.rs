@@ -6,6 +6,7 @@ use super::erasure::Intent;
 use super::handover::Elsewhere;
 use super::health::{Findings, Rebuilt};
 use super::ledger::{Books, Totals};
+use super::metrics::{self, Metrics};
 use super::report::Report;
 use super::schedule;
 use super::sync_state::{Progress, SyncState};
@@ -61,6 +62,7 @@ pub struct Status {
     pub next_attempt_at: Option<UnixMillis>,
     pub progress: Option<ShownProgress>,
     pub last_report: Option<Report>,
+    pub metrics: Metrics,
     pub health: Health,
 }
 
@@ -195,6 +197,11 @@ pub fn status(books: &Books, state: &SyncState, present: &Present) -> Status {
             .filter(|_| present.syncing)
             .map(|progress| shown(progress, pending, present)),
         last_report: state.last_report.clone(),
+        metrics: metrics::metrics(
+            &state.uploads,
+            count(|of| of.counts.captured).total(),
+            count(|of| of.counts.quarantined).total(),
+        ),
         health: Health {
             books_balance: books.balance(),
             checked_at: state.health.checked_at,

@@ -7,6 +7,7 @@ use super::backoff::Retry;
 use super::erasure::Erasures;
 use super::health::Health;
 use super::limits::Adaptive;
+use super::metrics::Uploads;
 use super::report::Report;
 use super::suspects::Unexplained;
 use super::verdict::{Cause, NoAnswer};
@@ -39,6 +40,8 @@ pub struct SyncState {
     pub unexplained: Unexplained,
     /// Rows that failed before something else was stored: if one fails alone, it is to blame itself (rule 5).
     pub outlived: Vec<RowKey>,
+    /// How the last uploads went.
+    pub uploads: Uploads,
     /// Since when the server has answered and taken nothing, by a clock that it confirmed.
     pub undelivered_since: Option<UnixMillis>,
     /// Waiting records may be on the server already: some were imported or put back.

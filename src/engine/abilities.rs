@@ -5,6 +5,7 @@ use super::sync::{End, Halt};
 use super::upload::Parcel;
 use crate::decisions::backoff;
 use crate::decisions::batch::Limits;
+use crate::decisions::metrics::Uploads;
 use crate::decisions::protocol::Answer;
 use crate::decisions::sync_state::{ProblemCode, ServerMemory, SyncState};
 use crate::ports::clock::Clock;
@@ -17,6 +18,7 @@ use crate::words::policy::{LEAST_COMPRESSED_BYTES, QUESTION_TIMEOUT};
 #[derive(Debug, Default)]
 pub(super) struct News {
     learnt: Option<ServerMemory>,
+    pub(super) uploads: Uploads,
 }
 
 impl News {
@@ -25,6 +27,7 @@ impl News {
         if let Some(server) = self.learnt.filter(|server| server.origin == state.server.origin) {
             state.server.learnt = server.learnt;
         }
+        state.uploads.extend(self.uploads);
     }
 }
 

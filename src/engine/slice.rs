@@ -12,6 +12,7 @@ use super::sync::{End, Halt, RunOptions};
 use super::upload::{Batch, Parcel};
 use super::windows::Windows;
 use crate::decisions::ledger::Books;
+use crate::decisions::metrics::Ended;
 use crate::decisions::protocol::Answer;
 use crate::decisions::report::Report;
 use crate::decisions::schedule::Stop;
@@ -194,7 +195,7 @@ where
     // site or signed in as somebody else. What was cut under other settings is cut anew then.
     pub(super) fn start(
         &mut self,
-        parcel: Parcel<S::Body>,
+        mut parcel: Parcel<S::Body>,
         again: bool,
         in_flight: u64,
     ) -> Result<Flight<'a, S::Body>, Halt> {
@@ -206,6 +207,7 @@ where
         if settings.excluded != self.prepared_under {
             return Err(Halt::End(End::Stopped(Stop::SettingsChanged)));
         }
+        parcel.sent_at = engine.clock.monotonic();
         let request = parcel.request(&settings);
         self.report.requests += 1;
         self.report.retries += u64::from(again);
@@ -226,7 +228,10 @@ where
         let counts_expected = self.state.server.gives_counts;
         let compressed = parcel.is_packed() && !self.gzip_is_read;
         let sent = Sent { records: &records, compressed, counts_expected };
-        verdict::judge(sent, outcome.as_ref().map_err(|none| *none), self.engine.clock.now())
+        let verdict = verdict::judge(sent, outcome.as_ref().map_err(|none| *none), self.engine.clock.now());
+        let took = self.engine.clock.monotonic().0.saturating_sub(parcel.sent_at.0);
+        self.news.uploads.add(u32::try_from(took).unwrap_or_default(), Ended::with(&verdict));
+        verdict
     }
 
     /// Sends a parcel alone, and judges the answer. A login that is no longer accepted is refreshed once.

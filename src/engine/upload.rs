@@ -12,6 +12,7 @@ use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::order;
 use crate::words::record::wire;
+use crate::words::time::Millis;
 
 /// A row as the cutting sees it.
 pub(super) fn candidate<B>(row: &Row<B>) -> Candidate<'_> {
@@ -94,6 +95,8 @@ pub(super) struct Parcel<B> {
     rows: Vec<(Row<B>, Role<B>)>,
     altered: u32,
     packed: Option<Vec<u8>>,
+    /// When its request began, by the clock that only goes forward.
+    pub(super) sent_at: Millis,
 }
 
 fn note(reason: &str, words: Option<&str>) -> String {
@@ -142,7 +145,7 @@ impl<B: Body> Parcel<B> {
             }
         }
         drop(left);
-        Self { rows: batch.into_iter().zip(roles).collect(), altered, packed: None }
+        Self { rows: batch.into_iter().zip(roles).collect(), altered, packed: None, sent_at: Millis(0) }
     }
 
     /// The rows whose bodies are sent.

@@ -80,6 +80,14 @@ pub const MOST_SUSPECTS: usize = 10;
 pub const MOST_DELIVERED_REMEMBERED: usize = 1_000;
 /// How far our clock may be from the server's to be believed in questions of days.
 pub const CLOCK_TOLERANCE: Millis = Millis::from_days(1);
+/// Uploads over which success, times and network errors are counted: about a day's, in 1.5 KB.
+pub const UPLOADS_REMEMBERED: usize = 100;
+/// Fewer uploads or records prove nothing.
+pub const FEWEST_JUDGED: usize = 20;
+/// Below this share of successful uploads something is wrong.
+pub const LEAST_SUCCESS_RATE: f64 = 0.99;
+/// Above this share of records in quarantine something is wrong.
+pub const MOST_QUARANTINED_SHARE: f64 = 0.01;
 /// Failed rows that are remembered while others are stored: more than one full batch.
 pub const MOST_OUTLIVED: usize = 400;
 /// Windows of the backlog that are probed before "the server refuses" is said.

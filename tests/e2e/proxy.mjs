@@ -19,6 +19,9 @@ export class Proxy extends EventEmitter {
   #server;
   #target;
 
+  /** Every request that came whole: path, encoding, bytes on the wire and unpacked. */
+  requests = [];
+
   /** Called with the parsed body and its size in bytes; the upload goes on to the backend when it is done. */
   onUpload = async () => {};
 
@@ -99,8 +102,10 @@ export class Proxy extends EventEmitter {
   async #passWhole(request, onward) {
     try {
       const body = await collect(request);
+      const encoding = request.headers["content-encoding"];
+      const plain = encoding === "gzip" ? gunzipSync(body) : body;
+      this.requests.push({ path: request.url, encoding, bytes: body.length, plainBytes: plain.length });
       if (request.url === UPLOAD) {
-        const plain = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
         await this.onUpload(JSON.parse(plain.toString()), plain.length);
       }
       onward.end(body);

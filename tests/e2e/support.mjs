@@ -35,8 +35,9 @@ export class World {
     return site.address;
   }
 
-  async browser() {
-    const browser = await launchChromium({ profile: path.join(this.folder, "profile") });
+  /** Installations of different `profile` know nothing of each other. */
+  async browser(profile = "profile") {
+    const browser = await launchChromium({ profile: path.join(this.folder, profile) });
     this.#ends.push(() => browser.close());
     return browser;
   }
