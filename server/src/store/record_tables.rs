@@ -213,8 +213,10 @@ fn upsert_from<R: RecordTable>(source: &str) -> String {
 
 /// Which of the ids the table has, and a number with each.
 fn known(table: &str, number: &str, ids: &str) -> String {
+    // A join may scan all ids for each row of the user.
     format!(
-        "select t.id as id, {number} as number from {ids} join {table} t on t.user_id = $1 and t.id = r.value"
+        "select t.id as id, {number} as number from {table} t \
+         where t.user_id = $1 and t.id in (select r.value from {ids})"
     )
 }
 
