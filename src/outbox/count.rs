@@ -55,21 +55,23 @@ impl<S: Store> Outbox<S> {
     pub async fn count_rows(&self, token: u64, now: UnixMillis) -> Result<Option<usize>, OutboxError> {
         let Overview { books, state, .. } = self.overview().await?;
         let count = state.health.count.unwrap_or_else(Count::begin);
-        let Some(table) = Table::ALL.get(count.table).copied() else { return Ok(None) };
+        let left = Table::ALL.get(count.table..).unwrap_or_default();
+        let Some(first) = left.first().copied() else { return Ok(None) };
         let range = KeyRange { from: count.from, ..KeyRange::everything() };
-        let limit = COUNTED_ROWS;
-        let references = match table {
+        // Tables that are nearly empty go together.
+        let (tables, references) = match first {
             Table::Outbox(_) if books.anything_withheld() => {
-                self.references(table, range, count.found_losses().then_some(&books)).await?
+                let books = count.found_losses().then_some(&books);
+                (&[first] as &[Table], self.references(first, range, books).await?)
             }
-            _ => References::default(),
+            _ => (left, References::default()),
         };
-        let queries = [
-            Query::Document(Document::Books),
-            Query::Document(Document::SyncState),
-            Query::Keys { table, range, limit },
-            Query::Rows { table, range, limit },
-        ];
+        let mut queries = OVERVIEW.to_vec();
+        for table in tables.iter().copied() {
+            let range = if table == first { range } else { KeyRange::everything() };
+            queries.push(Query::Keys { table, range, limit: COUNTED_ROWS });
+            queries.push(Query::Rows { table, range, limit: COUNTED_ROWS });
+        }
         self.store
             .update(&queries, |answers| {
                 let mut answers = answers.into_iter();
@@ -77,13 +79,22 @@ impl<S: Store> Outbox<S> {
                 if state.token != token {
                     return Err(OutboxError::Fenced);
                 }
-                let keys = answers.next().map(Answer::keys).unwrap_or_default();
-                let rows = answers.next().map(Answer::rows).unwrap_or_default();
-                let shelf = shelf_of(table);
-                let (page, mut changes) = page_of(table, shelf, keys, &rows, references.orphans);
                 let mut count = state.health.count.take().unwrap_or_else(Count::begin);
-                count.take(shelf, &page, &mut books);
-                let read = page.keys.len();
+                let (mut changes, mut read) = (Vec::new(), 0);
+                for table in tables {
+                    let keys = answers.next().map(Answer::keys).unwrap_or_default();
+                    let rows = answers.next().map(Answer::rows).unwrap_or_default();
+                    let (page, unreadable) =
+                        page_of(*table, shelf_of(*table), keys, &rows, references.orphans);
+                    let reached = count.table;
+                    count.take(shelf_of(*table), &page, &mut books);
+                    changes.extend(unreadable);
+                    read += page.keys.len();
+                    // After a loss it is asked what refers to it.
+                    if count.table == reached || count.found_losses() {
+                        break;
+                    }
+                }
                 let goes_on = count.table < Table::ALL.len();
                 for id in references.lost {
                     changes.push(Change::Insert(Table::Discarded, memory_of(id, &mut books, now)?));

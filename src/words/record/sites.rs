@@ -125,7 +125,7 @@ fn keeps_value(value: &mut Value, naming: Naming, keeps: &mut dyn FnMut(String) 
 
 fn keeps_text(text: &str, naming: Naming, keeps: &mut dyn FnMut(String) -> bool) -> bool {
     // Most texts of a record are titles and words: passed over before anything is copied.
-    if naming == Naming::IfItLooksSo && !text.contains(['.', '/']) {
+    if naming == Naming::IfItLooksSo && !text.bytes().any(|byte| matches!(byte, b'.' | b'/')) {
         return true;
     }
     match host_named(text) {
