@@ -200,7 +200,7 @@ fn sources_stored(scene: &Scene) -> usize {
     let server = scene.network.server.borrow();
     server.stored["user-1"]
         .values()
-        .filter(|stored| stored.record["source_page_visit_id"].is_string())
+        .filter(|stored| stored.record()["source_page_visit_id"].is_string())
         .count()
 }
 

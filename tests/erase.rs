@@ -129,8 +129,8 @@ fn a_forgotten_site_is_gone_here_at_once_and_nothing_of_it_is_sent() {
     drain(&scene, &engine);
     assert_eq!(scene.stored(), 700);
     let server = scene.network.server.borrow();
-    assert_eq!(server.stored["user-1"][&('v', "v00001".into())].record["metadata"], json!({ "words": 12 }));
-    let durations = &server.stored["user-1"][&('a', "a00001".into())].record["domain_durations"];
+    assert_eq!(server.stored["user-1"][&('v', "v00001".into())].record()["metadata"], json!({ "words": 12 }));
+    let durations = &server.stored["user-1"][&('a', "a00001".into())].record()["domain_durations"];
     assert_eq!(*durations, json!({ "other.example": 7 }));
     assert!(server.dangling.is_empty());
 }
@@ -186,7 +186,7 @@ fn an_erase_waits_for_what_is_in_flight_and_no_request_begins_after_it() {
     assert!(
         !server.stored["user-1"]
             .values()
-            .any(|stored| { stored.record["url"].as_str().is_some_and(|url| url.contains(SENTINEL)) })
+            .any(|stored| { stored.record()["url"].as_str().is_some_and(|url| url.contains(SENTINEL)) })
     );
     assert_eq!(server.stored["user-1"].keys().filter(|(kind, _)| *kind == 'v').count(), 1_000);
     scene.assert_balanced(&engine, 4_000);

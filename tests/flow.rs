@@ -2,9 +2,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
+use std::pin::pin;
+
 use heyho_simulation::network::NetworkFault;
-use heyho_simulation::scene::{Scene, join, records, session};
-use heyho_simulation::store::StorageFault;
+use heyho_simulation::scene::{SERVER_URLS, Scene, join, records, session};
+use heyho_simulation::store::{Disk, StorageFault};
 use heyho_simulation::world::End;
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::Outcome;
@@ -13,6 +15,7 @@ use heyho_sync::engine::{RunOptions, Whereabouts};
 use heyho_sync::outbox::OutboxError;
 use heyho_sync::ports::store::StoreError;
 use heyho_sync::words::owner::Session;
+use heyho_sync::words::record::sites::SiteRules;
 use heyho_sync::words::time::{Millis, UnixMillis};
 
 #[test]
@@ -32,8 +35,7 @@ fn a_backlog_drains_in_order_within_the_limits_and_each_record_is_stored_once() 
     assert_eq!(scene.requests(), 87);
     assert_eq!(scene.stored(), 2 * 8_651);
     let seen = scene.network.seen.borrow();
-    let order: Vec<&str> =
-        seen.iter().flat_map(|s| &s.page_visits).map(|v| v["id"].as_str().unwrap()).collect();
+    let order: Vec<&str> = seen.iter().flat_map(|s| &s.page_visits).map(|v| v.id.as_str()).collect();
     assert!(order.is_sorted());
     assert!(scene.network.server.borrow().dangling.is_empty());
     scene.assert_balanced(&engine, 2 * 8_651);
@@ -359,4 +361,133 @@ fn a_record_is_found_where_it_is_by_its_id_or_by_a_part_of_its_pages_address() {
     scene.world.run(engine.change_settings(|settings| settings.session = session("user-1"))).unwrap();
     scene.sync(&engine);
     assert_eq!((find(&id), find("https://"), find("  ")), (vec![], vec![], vec![]));
+}
+
+#[test]
+fn the_login_of_one_server_is_not_shown_to_another() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    let other = SERVER_URLS[1].to_owned();
+    scene.world.run(engine.change_settings(|settings| settings.server_url = other)).unwrap();
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("signed out"));
+    assert_eq!((scene.requests(), scene.rows_left()), (0, 4));
+    scene
+        .world
+        .run(engine.change_settings(|settings| {
+            settings.server_url = SERVER_URLS[0].to_owned();
+            settings.session = session("user-1");
+        }))
+        .unwrap();
+    scene.sync(&engine);
+    assert_eq!((scene.stored(), scene.rows_left()), (4, 0));
+}
+
+#[test]
+fn what_was_exported_comes_back_to_the_account_that_it_belongs_to() {
+    let mut scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    let file = scene.world.run(engine.export()).unwrap().concat();
+    scene.disk = Disk::new();
+    let engine = scene.worker_as(None);
+    scene.network.server.borrow_mut().tokens.insert("token-2".into(), "user-2".into());
+    let second = Session { access_token: "token-2".into(), ..session("user-2").unwrap() };
+    scene.world.run(engine.change_settings(|settings| settings.session = Some(second))).unwrap();
+    let imported = scene.world.run(engine.import(&file)).unwrap();
+    assert_eq!((imported.recorded.captured, imported.refused.len()), (4, 0));
+    scene.sync(&engine);
+    assert!(!scene.network.server.borrow().stored.contains_key("user-2"));
+    assert_eq!(scene.status(&engine).parked.total(), 4);
+    // A file of somebody else's making says nothing of owners.
+    let foreign = file.lines().map(|line| line.replacen("\"owner\"", "\"whose\"", 1) + "\n");
+    let foreign: String = foreign.map(|line| line.replace("\"v0", "\"w0").replace("\"a0", "\"b0")).collect();
+    scene.world.run(engine.import(&foreign)).unwrap();
+    scene.sync(&engine);
+    assert_eq!(scene.network.server.borrow().stored["user-2"].len(), 4);
+    scene.assert_balanced(&engine, 8);
+}
+
+#[test]
+fn a_wait_that_is_asked_for_instead_of_a_new_login_is_kept() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    let refreshable = Session { refresh_token: Some("refresh-1".into()), ..session("user-1").unwrap() };
+    scene.world.run(engine.change_settings(|settings| settings.session = Some(refreshable))).unwrap();
+    scene.network.server.borrow_mut().tokens.clear();
+    let body = r#"{"success":false,"retry_after":600}"#.to_owned();
+    let wait = NetworkFault::Instead(Answer { status: 429, body, ..Answer::default() });
+    // That of the abilities is answered.
+    scene.network.question_faults.borrow_mut().extend([None, Some(wait)]);
+    scene.sync(&engine);
+    let status = scene.status(&engine);
+    assert!(status.next_attempt_at.unwrap() >= scene.world.wall() + Millis(599_000));
+    let by_hand = RunOptions { by_hand: true, ..RunOptions::default() };
+    assert_eq!(scene.world.run(engine.sync(by_hand)).unwrap().reason.as_deref(), Some("waiting"));
+}
+
+#[test]
+fn a_wait_that_one_of_several_requests_is_asked_for_holds_for_all_of_them() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..600);
+    let refused = Answer { status: 400, body: r#"{"success":false}"#.into(), ..Answer::default() };
+    let busy = Answer { status: 503, retry_after: Some("90".into()), ..Answer::default() };
+    let faults = [None, None, None, Some(refused), Some(busy)].map(|fault| fault.map(NetworkFault::Instead));
+    scene.network.faults.borrow_mut().extend(faults);
+    // The network's own referee fails where a request comes too early.
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("server trouble"));
+    scene.world.sleep(100_000);
+    scene.sync(&engine);
+    assert_eq!((scene.stored(), scene.rows_left()), (1_200, 0));
+}
+
+#[test]
+fn an_excluded_site_is_not_kept_from_the_moment_it_is_excluded() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    let excluded = SiteRules::new(["example.com"]);
+    scene.world.run(engine.change_settings(|settings| settings.excluded = excluded)).unwrap();
+    let recorded = scene.record(&engine, 0..3);
+    assert_eq!((recorded.captured, recorded.not_recorded, scene.rows_left()), (0, 6, 0));
+}
+
+#[test]
+fn a_backlog_is_read_in_windows() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..2_000);
+    scene.disk.most_rows_read.set(0);
+    scene.sync(&engine);
+    assert_eq!((scene.rows_left(), scene.stored()), (0, 4_000));
+    assert!(scene.disk.most_rows_read.get() <= 2 * 300, "{}", scene.disk.most_rows_read.get());
+}
+
+#[test]
+fn what_one_server_has_counted_is_not_expected_of_the_next() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    let mut other = scene.network.other.borrow_mut();
+    (other.gives_counts, other.tokens) = (false, [("token-9".into(), "user-1".into())].into());
+    drop(other);
+    let login = Session { access_token: "token-9".into(), ..session("user-1").unwrap() };
+    let sync = pin!(engine.sync(RunOptions::default()));
+    let switch = pin!(async {
+        // While the first upload is out.
+        while scene.network.in_flight.get() == 0 {
+            scene.world.pass(1).await;
+        }
+        let changed = engine.change_settings(|settings| {
+            settings.server_url = SERVER_URLS[1].to_owned();
+            settings.session = Some(login);
+        });
+        changed.await.unwrap();
+    });
+    let _ = scene.world.run(join(sync, switch));
+    scene.record(&engine, 5..6);
+    scene.sync(&engine);
+    assert_eq!(scene.network.other.borrow().stored["user-1"].len(), 2);
+    assert_eq!((scene.stored(), scene.rows_left()), (4, 0));
 }

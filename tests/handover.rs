@@ -135,7 +135,8 @@ fn what_refers_to_a_visit_of_the_old_server_goes_without_it_where_order_matters(
     let status = scene.status(&engine);
     assert_eq!((status.pending.total(), status.quarantined.tab_aggregates), (0, 1));
     let server = scene.network.server.borrow();
-    let source = |id: &str| server.stored["user-9"][&('v', id.into())].record["source_page_visit_id"].clone();
+    let source =
+        |id: &str| server.stored["user-9"][&('v', id.into())].record()["source_page_visit_id"].clone();
     assert_eq!((source("v00003"), source("v00004")), (serde_json::Value::Null, "v00003".into()));
     assert!(server.dangling.is_empty() && server.stored["user-9"].len() == 4);
     drop(server);

@@ -205,8 +205,9 @@ fn a_visit_whose_source_is_quarantined_is_sent_without_it() {
     scene.record(&engine, 0..10);
     settle(&scene, &engine);
     let server = scene.network.server.borrow();
-    assert!(server.stored["user-1"][&('v', "v00006".into())].record["source_page_visit_id"].is_null());
-    assert_eq!(server.stored["user-1"][&('v', "v00007".into())].record["source_page_visit_id"], "v00006");
+    assert!(server.stored["user-1"][&('v', "v00006".into())].arrived.source_page_visit_id.is_none());
+    let source = &server.stored["user-1"][&('v', "v00007".into())].arrived.source_page_visit_id;
+    assert_eq!(source.as_deref(), Some("v00006"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol::Answer;
+use super::protocol::{self, Answer};
 use crate::words::number;
 use crate::words::policy::{FIRST_BACKOFF, LONGEST_BACKOFF, LONGEST_SERVER_WAIT};
 use crate::words::time::{Millis, UnixMillis};
@@ -98,6 +98,12 @@ fn with_jitter_on_top(span: Millis, random: u64) -> Millis {
 fn share_of(span: i64, random: u64) -> i64 {
     let share = (u128::from(random) * u128::from(span.unsigned_abs())) >> 64;
     i64::try_from(share).unwrap_or(span)
+}
+
+/// [`server_wait`] of an answer whose body nobody else reads.
+pub fn asked_wait(answer: &Answer, now: UnixMillis) -> Option<ServerWait> {
+    let body_secs = protocol::read_word(&answer.body).and_then(|word| word.retry_after_secs);
+    server_wait(answer, body_secs, now)
 }
 
 /// The longest of the waits that an answer asks for: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),

@@ -244,6 +244,17 @@ impl Books {
         Ok(key)
     }
 
+    /// The epoch that takes what belongs to `owner`, a new one if they have none; the one of now stays the last.
+    pub fn epoch_of(&mut self, owner: Option<&Owner>) -> u32 {
+        if let Some(epoch) = self.epochs.iter().rev().find(|epoch| epoch.owner.as_ref() == owner) {
+            return epoch.number;
+        }
+        self.start_epoch(owner.cloned());
+        let last = self.epochs.len() - 1;
+        self.epochs.swap(last.saturating_sub(1), last);
+        self.next_epoch - 1
+    }
+
     /// A place for the mere id of a record that may not be kept; it counts nowhere.
     pub fn place_of_memory(&mut self) -> Result<RowKey, BooksError> {
         let epoch = self.epochs.last().ok_or(BooksError::NoSuchEpoch)?.number;
@@ -319,14 +330,10 @@ impl Books {
         Some((epoch.number, ranges))
     }
 
-    /// Where the newest page visit of `owner` that is to be sent stands.
-    pub fn newest_visits(&self, owner: &Owner) -> Option<KeyRange> {
-        let epoch = self
-            .epochs
-            .iter()
-            .rev()
-            .find(|epoch| epoch.owner.as_ref() == Some(owner) && epoch.counts.page_visits.pending > 0)?;
-        Some(KeyRange::rest_of_epoch(epoch.lowest.page_visits))
+    /// Where the newest record of `owner` that is to be sent stands.
+    pub fn newest(&self, kind: Kind, owner: &Owner) -> Option<KeyRange> {
+        let waits = |epoch: &&Epoch| epoch.owner.as_ref() == Some(owner) && epoch.counts.of(kind).pending > 0;
+        Some(KeyRange::rest_of_epoch(*self.epochs.iter().rev().find(waits)?.lowest.of(kind)))
     }
 
     /// How many records of `owner` wait to be sent.

@@ -70,7 +70,7 @@ where
             timeout: settings.policy.request_timeout.min(QUESTION_TIMEOUT),
         };
         let Ok(answer) = self.engine.transport.send(request).await else { return Ok(None) };
-        let wait = backoff::server_wait(&answer, None, self.engine.clock.now());
+        let wait = backoff::asked_wait(&answer, self.engine.clock.now());
         if answer.status != 200 && wait.is_some() {
             self.give_up(ProblemCode::ServerTrouble, wait).await?;
         }

@@ -66,7 +66,7 @@ where
                 }
                 Verdict::Unexplained => return self.dissect(parcel.into_batch()).await,
                 Verdict::TooLarge => return self.too_large(parcel).await,
-                Verdict::LoginExpired if self.refresh_once().await => {
+                Verdict::LoginExpired if self.refresh_once().await? => {
                     (parcel, verdict) = self.exchange(parcel, true).await?;
                     continue;
                 }
@@ -134,6 +134,7 @@ where
             tallies.push((stored.records, stored.tally));
         }
         let policy = self.engine.settings().policy;
+        let origin = self.owner.as_ref().map(|owner| owner.origin.clone()).unwrap_or_default();
         let in_vain = self.preflight.in_vain;
         let settled: HashSet<RowKey> =
             Kind::ALL.into_iter().flat_map(|kind| fates.of(kind).iter().map(|(row, _)| row.key)).collect();
@@ -155,7 +156,8 @@ where
                 state.failing = None;
                 state.last_attempt_at = Some(now);
                 state.last_success_at = Some(now);
-                state.server.gives_counts |= counted;
+                // Another server may have been set meanwhile: that one has not counted.
+                state.server.gives_counts |= counted && state.server.origin == origin;
                 state.adaptive = (0..batches).fold(state.adaptive, |limit, _| limit.grown(&policy));
                 if let Some(progress) = &mut state.progress {
                     progress.done += records;

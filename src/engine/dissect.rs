@@ -42,29 +42,46 @@ where
             return Ok(());
         };
         let (older, mut unit, mut rest) = take_piece(batch, piece);
+        let Some(older) = self.sendable(older).await? else {
+            self.windows.give_back(unit);
+            self.windows.give_back(rest.unwrap_or_default());
+            return Ok(());
+        };
         let of_older: HashSet<String> = older.iter().map(|row| unit_of(row).to_owned()).collect();
-        // What it is compared with is of another unit, if there is one, be it of another epoch.
-        let mut others = Vec::new();
-        while others.is_empty() {
+        // What it is compared with is of another unit, if one can be sent, be it of another epoch.
+        let mut younger = None;
+        while younger.is_none() {
             let Some(more) = (if rest.is_some() { rest.take() } else { self.next_batch().await? }) else {
                 break;
             };
             let (same, other): (Batch<S::Body>, _) =
                 more.into_iter().partition(|row| of_older.contains(unit_of(row)));
             unit.extend(same);
-            others = other;
+            if !other.is_empty() {
+                let (some, its_unit, behind) = take_piece(other, piece);
+                self.windows.give_back(its_unit);
+                self.windows.give_back(behind.unwrap_or_default());
+                younger = self.sendable(some).await?;
+            }
         }
-        let younger = if others.is_empty() {
-            std::mem::take(&mut unit)
-        } else {
-            let (younger, its_unit, rest) = take_piece(others, piece);
-            self.windows.give_back(its_unit);
-            self.windows.give_back(rest.unwrap_or_default());
-            younger
-        };
+        let younger = younger.unwrap_or_else(|| std::mem::take(&mut unit));
         self.windows.give_back(unit);
         let younger = Some(younger).filter(|younger| !younger.is_empty());
         self.compare(older, younger, piece).await
+    }
+
+    // The batch, if anything of it can be sent now; what leaves is settled, what must wait is set aside.
+    async fn sendable(&mut self, batch: Batch<S::Body>) -> Result<Option<Batch<S::Body>>, Halt> {
+        let parcel = self.prepare(batch, &Named::new()).await?;
+        if !parcel.is_empty() {
+            return Ok(Some(parcel.into_batch()));
+        }
+        if parcel.anything_leaves() {
+            self.settle_leaving(parcel).await?;
+        } else {
+            self.windows.set_aside(parcel.into_batch());
+        }
+        Ok(None)
     }
 
     /// Tries two parts, each once. If one is stored, the other is to blame, and is split further until one record is
@@ -110,8 +127,12 @@ where
         loop {
             let parcel = self.prepare(batch, &named_bad).await?;
             if parcel.is_empty() {
-                if named_bad.is_empty() {
+                if named_bad.is_empty() && parcel.anything_leaves() {
                     self.settle_leaving(parcel).await?;
+                    return Ok(Tried::Nothing);
+                }
+                if named_bad.is_empty() {
+                    self.windows.give_back(parcel.into_batch());
                     return Ok(Tried::Nothing);
                 }
                 return Ok(Tried::Failed(parcel.into_batch()));
@@ -197,12 +218,14 @@ where
             }
         }
         let books = self.engine.outbox.overview().await?.books;
-        if let Some(range) = self.engine.settings().owner().and_then(|owner| books.newest_visits(&owner)) {
-            let newest = self.engine.outbox.newest_visit(range).await?;
+        for kind in Kind::ALL {
+            let owner = self.engine.settings().owner();
+            let Some(range) = owner.and_then(|owner| books.newest(kind, &owner)) else { continue };
+            let newest = self.engine.outbox.newest(kind, range).await?;
             self.probe(newest).await?;
-        }
-        if self.stores > stores {
-            return Ok(());
+            if self.stores > stores {
+                return Ok(());
+            }
         }
         let refuses_all = Unexplained { refuses_all: true, ..Unexplained::default() };
         self.windows.hold(Vec::new(), &refuses_all);
@@ -249,7 +272,9 @@ where
         if held.is_empty() {
             return Ok(false);
         }
-        let fresh = held.iter().any(|row| self.failed.contains_key(&row.key));
+        let requests = self.report.requests;
+        let fresh = held.iter().any(|row| self.failed.contains_key(&row.key))
+            || self.suspects_tried_at.replace(requests) == Some(requests);
         self.windows.give_back(held);
         self.note(Box::new(|state| {
             state.unexplained = Unexplained { failed: Some(Piece::Record), ..Unexplained::default() };

@@ -99,7 +99,7 @@ where
         let begun = self.engine.clock.now();
         for intent in self.state.erasures.due(&owner, begun, self.options.by_hand) {
             let mut verdict = self.exchange_erase(&intent).await?;
-            if verdict == Verdict::LoginExpired && self.refresh_once().await {
+            if verdict == Verdict::LoginExpired && self.refresh_once().await? {
                 verdict = self.exchange_erase(&intent).await?;
             }
             let now = self.engine.clock.now();

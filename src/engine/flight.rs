@@ -115,6 +115,8 @@ where
         order::by_number(&mut failures, |(parcel, _)| {
             parcel.sent().map(|row| row.key.packed()).min().unwrap_or_default()
         });
+        // A wait that the server asks for holds for all of them (rule 7).
+        order::by_number(&mut failures, |(_, verdict)| u64::MAX - asked_wait_ms(verdict));
         let mut failures = failures.into_iter();
         let oldest = failures.next();
         for (parcel, _) in failures {
@@ -134,6 +136,13 @@ where
             self.settle_stored(landed).await?;
         }
         Ok(anything)
+    }
+}
+
+fn asked_wait_ms(verdict: &Verdict) -> u64 {
+    match verdict {
+        Verdict::Transient { wait: Some(wait), .. } => u64::try_from(wait.0.0).unwrap_or_default(),
+        _ => 0,
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Engine, EngineError};
+use crate::decisions::backoff::{self, ServerWait};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
@@ -45,13 +46,16 @@ where
 
     /// Asks for a new access token with the refresh token. Whether one came: a server without that route, a refusal
     /// and a network failure leave the login as it is.
-    pub(super) async fn refresh_login(&self) -> bool {
+    ///
+    /// # Errors
+    /// The wait that the server asks for instead (rule 7).
+    pub(super) async fn refresh_login(&self) -> Result<bool, ServerWait> {
         let settings = self.settings();
         let Some((session, token)) = settings.session.and_then(|session| {
             let token = session.refresh_token.clone()?;
             Some((session, token))
         }) else {
-            return false;
+            return Ok(false);
         };
         let request = Request {
             url: format!("{}/auth/refresh", settings.server_url.trim_end_matches('/')),
@@ -60,11 +64,11 @@ where
             payload: Payload::Json(serde_json::json!({ "refresh_token": token }).to_string()),
             timeout: settings.policy.request_timeout,
         };
-        let Ok(answer) = self.transport.send(request).await else { return false };
+        let Ok(answer) = self.transport.send(request).await else { return Ok(false) };
         if answer.status != 200 || answer.redirected {
-            return false;
+            return backoff::asked_wait(&answer, self.clock.now()).map_or(Ok(false), Err);
         }
-        let Some(renewed) = renewed(&session, &answer.body, self.clock.now().0) else { return false };
+        let Some(renewed) = renewed(&session, &answer.body, self.clock.now().0) else { return Ok(false) };
         // Somebody else may have signed in meanwhile; their login stays.
         let mut taken = false;
         let change = self.change_settings(|settings| {
@@ -73,7 +77,7 @@ where
                 settings.session = Some(renewed);
             }
         });
-        change.await.is_ok() && taken
+        Ok(change.await.is_ok() && taken)
     }
 }
 

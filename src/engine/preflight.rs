@@ -55,7 +55,7 @@ where
     /// Reads the next window, and settles what of it the server has already.
     pub(super) async fn read_window(&mut self, ranges: PerKind<KeyRange>) -> Result<(), Halt> {
         self.ask_about(ranges).await?;
-        let found = self.engine.outbox.window(ranges, WINDOW_RECORDS).await?;
+        let found = self.engine.outbox.window_of(self.token, ranges, WINDOW_RECORDS).await?;
         let there = self.windows.take_in(found, &self.state.unexplained, &self.preflight.known);
         if there.is_empty() { Ok(()) } else { self.settle_known(there).await }
     }
@@ -157,7 +157,7 @@ where
                 }
                 return Ok(());
             }
-            if answer.is_some_and(|answer| answer.status == 401) && self.refresh_once().await {
+            if answer.is_some_and(|answer| answer.status == 401) && self.refresh_once().await? {
                 continue;
             }
             if attempt >= ATTEMPTS_IN_A_SLICE || !self.has_time_for(PAUSE_BETWEEN_QUESTIONS) {

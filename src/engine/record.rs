@@ -14,6 +14,7 @@ use crate::ports::store::{Document, Store};
 use crate::ports::transport::Transport;
 use crate::words::event::TabEvent;
 use crate::words::kind::{Kind, PerKind};
+use crate::words::owner::Owner;
 use crate::words::record::address::Address;
 use crate::words::record::sites::SiteRules;
 use crate::words::record::{Head, Maker, Record, RecordError, admit, wire};
@@ -67,6 +68,15 @@ where
     /// # Errors
     /// [`EngineError::Record`] for the first malformed one, [`EngineError::Outbox`] where it could not be written.
     pub async fn record(&self, texts: PerKind<Vec<String>>) -> Result<Recorded, EngineError> {
+        self.record_of(None, texts).await
+    }
+
+    /// [`Engine::record`] for records that are somebody's already.
+    pub(super) async fn record_of(
+        &self,
+        owner: Option<Option<Owner>>,
+        texts: PerKind<Vec<String>>,
+    ) -> Result<Recorded, EngineError> {
         let mut records = Vec::with_capacity(texts.page_visits.len() + texts.tab_aggregates.len());
         for kind in Kind::ALL {
             for (index, text) in texts.of(kind).iter().enumerate() {
@@ -74,7 +84,7 @@ where
                 records.push(record.map_err(|error| EngineError::Record { kind, index, error })?);
             }
         }
-        self.capture(records).await.map_err(|error| match error {
+        self.capture_of(owner, records).await.map_err(|error| match error {
             OutboxError::RevisionHeld { kind, id } => {
                 let is_it =
                     |text: &String| admit(kind, text, Maker::Caller).is_ok_and(|record| record.head.id == id);
@@ -90,6 +100,14 @@ where
     /// # Errors
     /// [`OutboxError`] where they could not be written.
     pub async fn capture(&self, records: Vec<Record>) -> Result<Recorded, OutboxError> {
+        self.capture_of(None, records).await
+    }
+
+    async fn capture_of(
+        &self,
+        owner: Option<Option<Owner>>,
+        records: Vec<Record>,
+    ) -> Result<Recorded, OutboxError> {
         let settings = self.settings();
         let given = records.len() as u64;
         if !settings.records() {
@@ -100,7 +118,7 @@ where
         if records.is_empty() && forbidden.is_empty() {
             return Ok(Recorded { not_recorded, ..Recorded::default() });
         }
-        let capture = Capture { records, forbidden, tracker: None };
+        let capture = Capture { records, forbidden, owner, tracker: None };
         let admission = self.outbox.append(capture, self.clock.now()).await?;
         self.host.changed();
         Ok(Recorded { captured: admission.captured, held_already: admission.held_already, not_recorded })

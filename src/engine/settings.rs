@@ -34,8 +34,11 @@ impl Settings {
     /// Whose records are captured and sent now.
     pub fn owner(&self) -> Option<Owner> {
         let session = self.session.as_ref()?;
-        let origin = owner::origin_of(&self.server_url)?;
-        Some(Owner { origin, account: session.account.clone() })
+        Some(Owner { origin: self.origin()?, account: session.account.clone() })
+    }
+
+    fn origin(&self) -> Option<String> {
+        owner::origin_of(&self.server_url)
     }
 
     fn remembered(&self) -> Remembered<'_> {
@@ -100,6 +103,10 @@ where
         let before = self.settings();
         let mut after = before.clone();
         change(&mut after);
+        // A login is good for the server that gave it, and is shown to no other (rule 10).
+        if after.origin() != before.origin() && after.session == before.session {
+            after.session = None;
+        }
         let owner = after.owner();
         let owner_changes = self.outbox.overview().await?.books.owner() != owner.as_ref();
         if before.records() && !after.consent {

@@ -16,7 +16,7 @@ use crate::decisions::metrics::Ended;
 use crate::decisions::protocol::Answer;
 use crate::decisions::report::Report;
 use crate::decisions::schedule::Stop;
-use crate::decisions::sync_state::{Progress, SyncState};
+use crate::decisions::sync_state::{ProblemCode, Progress, SyncState};
 use crate::decisions::verdict::{self, Cause, NoAnswer, Sent, Verdict};
 use crate::outbox::Overview;
 use crate::ports::clock::Clock;
@@ -65,6 +65,8 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) preflight: Preflight,
     /// Requests that ran out of time.
     pub(super) timeouts: u32,
+    /// The requests so far when the suspects were last given another try.
+    pub(super) suspects_tried_at: Option<u64>,
     /// Requests that may be in flight together now.
     pub(super) width: usize,
 }
@@ -126,6 +128,7 @@ where
             news: News::default(),
             preflight: Preflight::with(doubt),
             timeouts: 0,
+            suspects_tried_at: None,
             width: 1,
         }
     }
@@ -242,7 +245,7 @@ where
     ) -> Result<(Parcel<S::Body>, Verdict), Halt> {
         let (parcel, outcome) = self.start(parcel, again, 0)?.await;
         let verdict = self.judge(&parcel, outcome);
-        if verdict == Verdict::LoginExpired && self.refresh_once().await {
+        if verdict == Verdict::LoginExpired && self.refresh_once().await? {
             let (parcel, outcome) = self.start(parcel, true, 0)?.await;
             let verdict = self.judge(&parcel, outcome);
             return Ok((parcel, verdict));
@@ -250,9 +253,15 @@ where
         Ok((parcel, verdict))
     }
 
-    /// Renews the login, at most once a slice.
-    pub(super) async fn refresh_once(&mut self) -> bool {
-        !std::mem::replace(&mut self.refreshed, true) && self.engine.refresh_login().await
+    /// Renews the login, at most once a slice. A wait that the server asks for instead ends the slice.
+    pub(super) async fn refresh_once(&mut self) -> Result<bool, Halt> {
+        if std::mem::replace(&mut self.refreshed, true) {
+            return Ok(false);
+        }
+        match self.engine.refresh_login().await {
+            Ok(renewed) => Ok(renewed),
+            Err(wait) => self.give_up(ProblemCode::ServerTrouble, Some(wait)).await.map(|()| false),
+        }
     }
 
     /// Remembers that the rows' last attempt failed.

@@ -1,6 +1,9 @@
-//! Records to and from a file: NDJSON, one `{"kind": "page_visit" | "tab_aggregate", "record": {...}}` a line.
+//! Records to and from a file: NDJSON, one
+//! `{"kind": "page_visit" | "tab_aggregate", "owner": {"origin", "account"} | null, "record": {...}}` a line.
+//!
+//! A record keeps its owner on the way (rule 10); null is nobody, and a line without one is whoever's that imports it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::record::Recorded;
@@ -11,6 +14,7 @@ use crate::ports::store::{Body, Row, Store, Table};
 use crate::ports::transport::Transport;
 use crate::words::key::KeyRange;
 use crate::words::kind::{Kind, PerKind};
+use crate::words::owner::Owner;
 
 /// Lines of one transaction: memory stays bounded, and an import that is interrupted can be repeated.
 const LINES_AT_ONCE: usize = 500;
@@ -18,8 +22,14 @@ const LINES_AT_ONCE: usize = 500;
 #[derive(Deserialize)]
 struct Line<'a> {
     kind: Kind,
+    #[serde(default, deserialize_with = "given")]
+    owner: Option<Option<Owner>>,
     #[serde(borrow)]
     record: &'a RawValue,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Owner>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// What became of an import.
@@ -67,15 +77,23 @@ where
         Ok(imported)
     }
 
+    // Line by line, as far as neighbours belong to the same owner together.
     async fn import_lines(
         &self,
         lines: &[(usize, &str)],
         imported: &mut Imported,
     ) -> Result<(), EngineError> {
         let mut texts = PerKind::<Vec<(usize, String)>>::default();
+        let mut owner = None;
         for (number, line) in lines {
             match serde_json::from_str::<Line<'_>>(line) {
-                Ok(Line { kind, record }) => texts.of_mut(kind).push((*number, record.get().to_owned())),
+                Ok(line) => {
+                    if line.owner != owner {
+                        self.import_texts(owner, std::mem::take(&mut texts), imported).await?;
+                        owner = line.owner;
+                    }
+                    texts.of_mut(line.kind).push((*number, line.record.get().to_owned()));
+                }
                 Err(_) => {
                     imported.refused.push(RefusedLine {
                         line: *number,
@@ -85,13 +103,22 @@ where
                 }
             }
         }
+        self.import_texts(owner, texts, imported).await
+    }
+
+    async fn import_texts(
+        &self,
+        owner: Option<Option<Owner>>,
+        mut texts: PerKind<Vec<(usize, String)>>,
+        imported: &mut Imported,
+    ) -> Result<(), EngineError> {
         loop {
             let just_texts = |texts: &[(usize, String)]| texts.iter().map(|(_, text)| text.clone()).collect();
             let all = PerKind {
                 page_visits: just_texts(&texts.page_visits),
                 tab_aggregates: just_texts(&texts.tab_aggregates),
             };
-            let (kind, index, code, field) = match self.record(all).await {
+            let (kind, index, code, field) = match self.record_of(owner.clone(), all).await {
                 Ok(recorded) => {
                     imported.recorded.captured += recorded.captured;
                     imported.recorded.held_already += recorded.held_already;
@@ -115,6 +142,11 @@ where
     /// [`EngineError::Outbox`] where the database fails.
     pub async fn export(&self) -> Result<Vec<String>, EngineError> {
         let mut pieces = Vec::new();
+        let books = self.outbox.overview().await?.books;
+        let owner_of = |epoch: u32| {
+            let epoch = books.epochs().iter().find(|each| each.number == epoch);
+            epoch.and_then(|epoch| serde_json::to_string(&epoch.owner).ok())
+        };
         for table in [
             Table::Outbox(Kind::PageVisit),
             Table::Outbox(Kind::TabAggregate),
@@ -126,17 +158,26 @@ where
                 let rows = self.outbox.page(table, range, LINES_AT_ONCE).await?;
                 let Some(last) = rows.last() else { break };
                 range.from = last.key.next();
-                pieces.push(rows.iter().map(line_of).collect());
+                let mut owner = (0, None);
+                let mut piece = String::new();
+                for row in &rows {
+                    if owner.0 != row.key.epoch() {
+                        owner = (row.key.epoch(), owner_of(row.key.epoch()));
+                    }
+                    piece.push_str(&line_of(row, owner.1.as_deref()));
+                }
+                pieces.push(piece);
             }
         }
         Ok(pieces)
     }
 }
 
-fn line_of<B: Body>(row: &Row<B>) -> String {
+fn line_of<B: Body>(row: &Row<B>, owner: Option<&str>) -> String {
     let kind = match row.head.kind {
         Kind::PageVisit => "page_visit",
         Kind::TabAggregate => "tab_aggregate",
     };
-    format!("{{\"kind\":\"{kind}\",\"record\":{}}}\n", row.body.text())
+    let owner = owner.unwrap_or("null");
+    format!("{{\"kind\":\"{kind}\",\"owner\":{owner},\"record\":{}}}\n", row.body.text())
 }

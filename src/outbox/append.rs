@@ -8,6 +8,7 @@ use crate::decisions::ledger::Books;
 use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
 use crate::words::key::RowKey;
 use crate::words::kind::Kind;
+use crate::words::owner::Owner;
 use crate::words::record::{Head, Record};
 use crate::words::time::UnixMillis;
 
@@ -18,6 +19,8 @@ pub struct Capture {
     pub records: Vec<Record>,
     /// Records that may not be kept (an excluded site's): only their ids are, so that what refers to them is known.
     pub forbidden: Vec<Record>,
+    /// Whose the records are where no row of theirs or of their visit tells; none: of whoever is signed in.
+    pub owner: Option<Option<Owner>>,
     /// The tracker's memory after making them, as a JSON text.
     pub tracker: Option<String>,
 }
@@ -42,7 +45,7 @@ impl<S: Store> Outbox<S> {
     /// # Errors
     /// [`OutboxError::RevisionHeld`] where the record is held or was acknowledged at this revision with another body.
     pub async fn append(&self, capture: Capture, now: UnixMillis) -> Result<Admission, OutboxError> {
-        let Capture { records, forbidden, tracker } = capture;
+        let Capture { records, forbidden, owner, tracker } = capture;
         let places = match self.anything_aside.get() {
             true => vec![Table::Quarantine, Table::Archive],
             false => Vec::new(),
@@ -104,7 +107,9 @@ impl<S: Store> Outbox<S> {
                         Kind::PageVisit => earlier,
                         Kind::TabAggregate => earlier.or(follows).or(referred_aside),
                     };
-                    match delivered.holds(books.owner_of(kin.map(RowKey::epoch)), &head, &body) {
+                    let epoch = kin.map(RowKey::epoch);
+                    let epoch = epoch.or_else(|| owner.as_ref().map(|owner| books.epoch_of(owner.as_ref())));
+                    match delivered.holds(books.owner_of(epoch), &head, &body) {
                         Some(true) => {
                             admission.held_already += 1;
                             continue;
@@ -114,7 +119,7 @@ impl<S: Store> Outbox<S> {
                         }
                         None => {}
                     }
-                    let key = books.capture(head.kind, kin.map(RowKey::epoch))?;
+                    let key = books.capture(head.kind, epoch)?;
                     if head.kind == Kind::PageVisit {
                         visits.entry(head.id.clone()).or_insert(key);
                     }

@@ -251,9 +251,34 @@ impl<S: Store> Outbox<S> {
         })
     }
 
-    /// The newest page visit of a range.
-    pub async fn newest_visit(&self, range: KeyRange) -> Result<Option<Row<S::Body>>, OutboxError> {
-        let query = Query::Last { table: Table::Outbox(Kind::PageVisit), range };
+    /// [`Outbox::window`] for the holder of a token: one that was overtaken while it was frozen reads no further.
+    ///
+    /// # Errors
+    /// [`OutboxError::Fenced`] where another syncer has taken over.
+    pub async fn window_of(
+        &self,
+        token: u64,
+        ranges: PerKind<KeyRange>,
+        limit: usize,
+    ) -> Result<PerKind<Vec<Row<S::Body>>>, OutboxError> {
+        let [visits, aggregates] =
+            Kind::ALL.map(|kind| Query::Rows { table: Table::Outbox(kind), range: *ranges.of(kind), limit });
+        let queries = [Query::Document(Document::SyncState), visits, aggregates];
+        let mut answers = self.store.read(&queries).await?.into_iter();
+        let state: SyncState = parse(Document::SyncState, answers.next().and_then(Answer::document))?;
+        if state.token != token {
+            return Err(OutboxError::Fenced);
+        }
+        let mut rows = answers.map(Answer::rows);
+        Ok(PerKind {
+            page_visits: rows.next().unwrap_or_default(),
+            tab_aggregates: rows.next().unwrap_or_default(),
+        })
+    }
+
+    /// The newest record of a kind in a range.
+    pub async fn newest(&self, kind: Kind, range: KeyRange) -> Result<Option<Row<S::Body>>, OutboxError> {
+        let query = Query::Last { table: Table::Outbox(kind), range };
         Ok(self.store.read(&[query]).await?.into_iter().flat_map(Answer::rows).next())
     }
 

@@ -281,7 +281,7 @@ impl Model {
         }
         prop_assert!(epochs.is_empty(), "an epoch with pending records would not be read");
         let newest = waiting(Some(Kind::PageVisit)).into_iter().max_by_key(|record| record.key.epoch());
-        match (newest, books.newest_visits(&account)) {
+        match (newest, books.newest(Kind::PageVisit, &account)) {
             (Some(newest), Some(range)) => prop_assert_eq!(range.from.epoch(), newest.key.epoch()),
             (newest, range) => prop_assert!(newest.is_none() && range.is_none()),
         }

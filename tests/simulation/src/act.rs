@@ -1,5 +1,6 @@
 //! What can happen in a run: a list of acts, drawn from the seed before anything begins, so that it can be shortened.
 
+use crate::model::SITES;
 use crate::random::Random;
 
 /// One thing that happens. Numbers are drawn with the act; what they point at is resolved when it is played.
@@ -7,10 +8,12 @@ use crate::random::Random;
 pub enum Act {
     /// Units (a visit, its aggregates) are captured in one call.
     Capture { units: u64, salt: u64 },
-    /// A record that exists gets a higher revision.
-    Revise { which: u64 },
-    /// The same records are captured once more.
+    /// A record that exists gets so many higher revisions.
+    Revise { which: u64, times: u64 },
+    /// A record is captured once more, word for word.
     CaptureAgain { which: u64 },
+    /// A record is captured once more, with other content under its revision.
+    CaptureAltered { which: u64 },
     /// The worker dies while it captures.
     CaptureAndDie { units: u64, salt: u64, polls: u64 },
     /// An alarm, or a click.
@@ -19,8 +22,10 @@ pub enum Act {
     SyncAndDie { polls: u64 },
     /// Records come while an upload is out.
     SyncWhileCapturing { units: u64, salt: u64, after_ms: i64 },
-    /// The login changes while an upload is out.
-    SyncWhileSwitching { account: u64, after_ms: i64 },
+    /// Somebody else signs in, on this server or the other, while an upload is out.
+    SyncWhileSwitching { to: u64, after_ms: i64 },
+    /// The user excludes a site while an upload is out.
+    SyncWhileExcluding { site: u64, after_ms: i64 },
     /// Two workers of one database sync at once.
     TwoSyncers,
     /// A worker is frozen in a sync, another overtakes it, then it goes on.
@@ -43,18 +48,30 @@ pub enum Act {
     SignIn { account: u64 },
     /// Nobody is signed in any more.
     SignOut,
+    /// The user chooses the other server; `alone` without a login there.
+    ChangeServer { alone: bool },
     /// The server forgets the access token.
     TokenEnds,
     /// The user pauses, or goes on.
     Pause(bool),
+    /// The user withdraws the consent, or gives it again.
+    Consent(bool),
     /// The user excludes a site, or includes it again.
     Exclude { site: u64, excluded: bool },
-    /// Quarantined records are tried again.
-    RetryQuarantine,
+    /// Quarantined records are tried again, one or all.
+    RetryQuarantine { which: u64 },
     /// A quarantined record is given up.
     DiscardQuarantined { which: u64 },
+    /// What is not on the server is written to a file.
+    Export,
+    /// The file is read back.
+    Import,
+    /// Progress and waits are forgotten.
+    Reset,
     /// What the server refused is accepted from now on.
     ServerHeals,
+    /// Whatever the run lacks of its least number of records and faults.
+    Minimum { salt: u64 },
 }
 
 /// The acts of a seed: at least 200 records, three faults and two syncs.
@@ -65,12 +82,13 @@ pub fn script(random: &Random) -> Vec<Act> {
     for _ in 0..length {
         acts.push(act(random, &mut units));
     }
-    let missing = 80_u64.saturating_sub(units);
+    let missing = 90_u64.saturating_sub(units);
     acts.insert(1, Act::Capture { units: missing.max(10), salt: random.next() });
     for _ in 0..3 {
         let at = 2 + random.below(acts.len() as u64 - 2) as usize;
         acts.insert(at, fault(random));
     }
+    acts.push(Act::Minimum { salt: random.next() });
     acts.push(Act::Sync { by_hand: false });
     acts.push(Act::Sync { by_hand: true });
     acts
@@ -82,30 +100,34 @@ fn act(random: &Random, units: &mut u64) -> Act {
         *units += some;
         some
     };
-    match random.below(100) {
-        0..18 => Act::Capture { units: some_units(25), salt: random.next() },
-        18..21 => Act::Revise { which: random.next() },
-        21..23 => Act::CaptureAgain { which: random.next() },
-        23..26 => Act::CaptureAndDie { units: some_units(10), salt: random.next(), polls: random.below(6) },
-        26..42 => Act::Sync { by_hand: random.chance(30) },
-        42..52 => Act::SyncAndDie { polls: random.below(60) },
-        52..57 => Act::SyncWhileCapturing {
-            units: some_units(10),
-            salt: random.next(),
-            after_ms: random.below(60) as i64,
-        },
-        57..60 => Act::SyncWhileSwitching { account: random.below(3), after_ms: random.below(60) as i64 },
-        60..63 => Act::TwoSyncers,
-        63..66 => Act::FrozenSyncer { polls: random.below(40) },
-        66..69 => Act::Restart,
-        69..74 => Act::Sleep { ms: 1 << random.below(28) },
-        74..78 => Act::SignIn { account: random.below(3) },
-        78..80 => Act::SignOut,
-        80..83 => Act::Exclude { site: random.below(5), excluded: random.chance(70) },
-        83..85 => Act::Pause(random.chance(50)),
-        85..87 => Act::RetryQuarantine,
-        87..89 => Act::DiscardQuarantined { which: random.next() },
-        89 => Act::ServerHeals,
+    let soon_ms = || random.below(60) as i64;
+    match random.below(110) {
+        0..17 => Act::Capture { units: some_units(25), salt: random.next() },
+        17..21 => Act::Revise { which: random.next(), times: 1 + random.below(2) },
+        21..24 => Act::CaptureAgain { which: random.next() },
+        24 => Act::CaptureAltered { which: random.next() },
+        25..28 => Act::CaptureAndDie { units: some_units(10), salt: random.next(), polls: random.below(6) },
+        28..43 => Act::Sync { by_hand: random.chance(30) },
+        43..52 => Act::SyncAndDie { polls: random.below(60) },
+        52..57 => Act::SyncWhileCapturing { units: some_units(10), salt: random.next(), after_ms: soon_ms() },
+        57..60 => Act::SyncWhileSwitching { to: random.next(), after_ms: soon_ms() },
+        60..62 => Act::SyncWhileExcluding { site: random.below(SITES), after_ms: soon_ms() },
+        62..65 => Act::TwoSyncers,
+        65..68 => Act::FrozenSyncer { polls: random.below(40) },
+        68..71 => Act::Restart,
+        71..76 => Act::Sleep { ms: 1 << random.below(28) },
+        76..80 => Act::SignIn { account: random.below(3) },
+        80..82 => Act::SignOut,
+        82..84 => Act::ChangeServer { alone: random.chance(30) },
+        84..87 => Act::Exclude { site: random.below(SITES), excluded: random.chance(70) },
+        87..89 => Act::Pause(random.chance(50)),
+        89 => Act::Consent(random.chance(50)),
+        90..93 => Act::RetryQuarantine { which: random.next() },
+        93..95 => Act::DiscardQuarantined { which: random.next() },
+        95..97 => Act::Export,
+        97..99 => Act::Import,
+        99 => Act::Reset,
+        100 => Act::ServerHeals,
         _ => fault(random),
     }
 }

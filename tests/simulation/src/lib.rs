@@ -11,11 +11,14 @@
 
 pub mod act;
 pub mod host;
+pub mod model;
 pub mod network;
 pub mod random;
+pub mod records;
 pub mod referee;
 pub mod run;
 pub mod scene;
 pub mod server;
 pub mod store;
+mod troubles;
 pub mod world;

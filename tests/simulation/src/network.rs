@@ -7,9 +7,12 @@ use std::rc::Rc;
 use heyho_sync::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL};
 use heyho_sync::decisions::verdict::NoAnswer;
 use heyho_sync::ports::transport::{Exchange, Packing, Payload, Request, Transport};
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::server::Server;
+use crate::scene::SERVER_URLS;
+use crate::server::{Arrived, Server};
 use crate::world::{START, World};
 
 /// What happens to one request.
@@ -49,17 +52,29 @@ pub struct Seen {
     pub at_ms: i64,
     pub bearer: Option<String>,
     pub idempotency_key: Option<String>,
-    pub page_visits: Vec<Value>,
-    pub tab_aggregates: Vec<Value>,
+    pub page_visits: Vec<Rc<Arrived>>,
+    pub tab_aggregates: Vec<Rc<Arrived>>,
     pub bytes: usize,
     /// Whether it came compressed.
     pub packed: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    page_visits: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    tab_aggregates: Vec<&'a RawValue>,
+}
+
 #[derive(Debug)]
 pub struct Network {
     pub world: Rc<World>,
+    /// At the first of `SERVER_URLS`, and at every address that is not the second.
     pub server: RefCell<Server>,
+    /// At the second.
+    pub other: RefCell<Server>,
     /// Faults of the requests to come; none where it is empty.
     pub faults: RefCell<VecDeque<Option<NetworkFault>>>,
     pub seen: RefCell<Vec<Seen>>,
@@ -74,10 +89,12 @@ pub struct Network {
     pub forbidden: RefCell<Vec<String>>,
     /// Whether anything may be sent at all.
     pub may_send: Cell<bool>,
-    /// Nothing may be sent before this moment, by the world's monotonic clock: a server has asked for it.
-    not_before_ms: Cell<i64>,
+    /// Nothing may be sent before these moments, by the world's monotonic clock: a server has asked for it.
+    not_before_ms: [Cell<i64>; 2],
+    /// Most bytes that a request may have.
+    pub most_bytes: Cell<usize>,
     /// Hears of every request and what came of it.
-    pub tell: Cell<fn(&str)>,
+    pub tell: Cell<Option<fn(&str)>>,
     /// Faults that fired.
     pub fired: RefCell<Vec<&'static str>>,
     pub in_flight: Cell<usize>,
@@ -89,6 +106,7 @@ impl Network {
         Rc::new(Self {
             world: Rc::clone(world),
             server: RefCell::new(server),
+            other: RefCell::default(),
             faults: RefCell::default(),
             seen: RefCell::default(),
             latency_ms: Cell::new(5),
@@ -97,12 +115,23 @@ impl Network {
             question_faults: RefCell::default(),
             forbidden: RefCell::default(),
             may_send: Cell::new(true),
-            not_before_ms: Cell::new(0),
-            tell: Cell::new(|_| {}),
+            not_before_ms: Default::default(),
+            most_bytes: Cell::new(512 * 1024),
+            tell: Cell::new(None),
             fired: RefCell::default(),
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
         })
+    }
+
+    /// Those of `SERVER_URLS`.
+    pub const fn servers(&self) -> [&RefCell<Server>; 2] {
+        [&self.server, &self.other]
+    }
+
+    /// The server that is asked at this address: the first, but where it is the second's.
+    pub fn server_at(&self, url: &str) -> &RefCell<Server> {
+        self.servers()[index_of(url)]
     }
 
     pub fn fail_next(&self, fault: NetworkFault) {
@@ -111,16 +140,16 @@ impl Network {
 
     /// Waits that were asked for are not checked any more: a wrong clock can't keep them.
     pub fn forget_waits(&self) {
-        self.not_before_ms.set(0);
+        self.not_before_ms.iter().for_each(|moment| moment.set(0));
     }
 
     // Notes the wait that an answer asks for.
-    fn heed(&self, answer: &Answer) {
+    fn heed(&self, url: &str, answer: &Answer) {
         let body_secs =
             serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| body["retry_after"].as_i64());
         let header_secs = answer.retry_after.as_ref().and_then(|secs| secs.parse::<i64>().ok());
         if let Some(secs) = body_secs.max(header_secs) {
-            self.not_before_ms.set(self.world.monotonic() + secs * 1000);
+            self.not_before_ms[index_of(url)].set(self.world.monotonic() + secs * 1000);
         }
     }
 
@@ -128,21 +157,39 @@ impl Network {
     fn check(&self, request: &Request<String>) -> Seen {
         let packed = if let Payload::Gzip(packed) = &request.payload { Some(packed) } else { None };
         let body = packed.map_or_else(|| plain(&request.payload), |packed| unpack(packed));
-        assert!(body.len() <= 512 * 1024, "{} bytes in a request", body.len());
+        assert!(body.len() <= self.most_bytes.get(), "{} bytes in a request", body.len());
         assert!(self.may_send.get(), "a request while nothing may be sent");
-        let kept = self.world.disk_failed.get() || self.world.monotonic() >= self.not_before_ms.get();
+        let kept = self.world.disk_failed.get()
+            || self.world.monotonic() >= self.not_before_ms[index_of(&request.url)].get();
         assert!(kept, "a request within a wait that the server asked for");
+        let name = self.server_at(&request.url).borrow().name;
+        let bearer = request.bearer.as_deref().unwrap_or_default();
+        assert!(bearer.starts_with(name), "a server is shown the login of another");
         for site in self.forbidden.borrow().iter() {
             assert!(!body.contains(site), "an excluded site is named in a request");
         }
-        let parsed: Value = serde_json::from_str(&body).expect("a body that is not JSON");
-        let list = |name: &str| parsed[name].as_array().expect("a list").clone();
+        let list = |records: &mut dyn Iterator<Item = &str>| -> Vec<Rc<Arrived>> {
+            records.map(|text| Rc::new(Arrived::read(text))).collect()
+        };
+        let (page_visits, tab_aggregates) = match &request.payload {
+            Payload::Batch { page_visits, tab_aggregates } => (
+                list(&mut page_visits.iter().map(String::as_str)),
+                list(&mut tab_aggregates.iter().map(String::as_str)),
+            ),
+            _ => {
+                let parsed: Envelope<'_> = serde_json::from_str(&body).expect("a body that is no batch");
+                (
+                    list(&mut parsed.page_visits.iter().map(|raw| raw.get())),
+                    list(&mut parsed.tab_aggregates.iter().map(|raw| raw.get())),
+                )
+            }
+        };
         let seen = Seen {
             at_ms: self.world.monotonic(),
             bearer: request.bearer.clone(),
             idempotency_key: request.idempotency_key.clone(),
-            page_visits: list("pageVisits"),
-            tab_aggregates: list("tabAggregates"),
+            page_visits,
+            tab_aggregates,
             bytes: body.len(),
             packed: packed.is_some(),
         };
@@ -150,8 +197,7 @@ impl Network {
         assert!(visits <= 100 && aggregates <= 100, "{visits} + {aggregates} records in a request");
         assert!(visits + aggregates > 0, "an empty request");
         for records in [&seen.page_visits, &seen.tab_aggregates] {
-            let mut ids: Vec<&str> =
-                records.iter().map(|record| record["id"].as_str().expect("an id")).collect();
+            let mut ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
             ids.sort_unstable();
             let before = ids.len();
             ids.dedup();
@@ -209,23 +255,23 @@ impl Line {
         network.fired.borrow_mut().extend(fault.as_ref().map(NetworkFault::name));
         let deliver = || {
             let bearer = seen.bearer.clone().unwrap_or_default();
-            let mut server = network.server.borrow_mut();
+            let key = seen.idempotency_key.as_deref();
+            let mut server = network.server_at(&request.url).borrow_mut();
             match seen.packed.then_some(server.gzip_refusal).flatten() {
                 Some(status) => Answer { status, ..Answer::default() },
-                None => server.upload(&bearer, &seen.page_visits, &seen.tab_aggregates),
+                None => server.upload(&bearer, key, &seen.page_visits, &seen.tab_aggregates),
             }
         };
         let latency = network.latency_ms.get();
         network.world.pass(latency).await;
         let outcome = self.travel(&request, fault, deliver).await;
-        (network.tell.get())(&format!(
-            "    {} -> {}",
-            summary(&seen),
-            match &outcome {
+        if let Some(tell) = network.tell.get() {
+            let outcome = match &outcome {
                 Ok(answer) => format!("{} {}", answer.status, answer.body),
                 Err(none) => format!("{none:?}"),
-            }
-        ));
+            };
+            tell(&format!("    {} -> {outcome}", summary(&seen)));
+        }
         outcome
     }
 }
@@ -246,6 +292,10 @@ fn http_date(unix_ms: i64) -> String {
     format!("Sun, {day:02} {} {year} {hours:02}:{minutes:02}:{:02} GMT", names[month as usize], secs % 60)
 }
 
+fn index_of(url: &str) -> usize {
+    usize::from(url.starts_with(SERVER_URLS[1]))
+}
+
 fn plain(payload: &Payload<String>) -> String {
     let Payload::Batch { page_visits, tab_aggregates } = payload else { panic!("not a batch") };
     format!("{BODY_HEAD}{}{BODY_MIDDLE}{}{BODY_TAIL}", page_visits.join(","), tab_aggregates.join(","))
@@ -260,11 +310,11 @@ fn unpack(packed: &[u8]) -> String {
 }
 
 fn summary(seen: &Seen) -> String {
-    let name = |record: &Value| match record["source_page_visit_id"].as_str() {
-        Some(source) => format!("{}<{source}", record["id"].as_str().unwrap_or_default()),
-        None => record["id"].as_str().unwrap_or_default().to_owned(),
+    let name = |record: &Rc<Arrived>| match &record.source_page_visit_id {
+        Some(source) => format!("{}<{source}", record.id),
+        None => record.id.clone(),
     };
-    let names = |records: &[Value]| records.iter().map(name).collect::<Vec<_>>().join(" ");
+    let names = |records: &[Rc<Arrived>]| records.iter().map(name).collect::<Vec<_>>().join(" ");
     format!("[{}] [{}]", names(&seen.page_visits), names(&seen.tab_aggregates))
 }
 
@@ -280,11 +330,16 @@ impl Line {
         };
         let is_alone = network.in_flight.get() == 0;
         assert!(is_alone || route != "/data/erase", "an erase beside an upload");
+        let server = network.server_at(&request.url);
+        let shown = [request.bearer.as_deref(), body["refresh_token"].as_str()];
+        let is_theirs = |token: &str| token.starts_with(server.borrow().name);
+        assert!(shown.into_iter().flatten().all(is_theirs), "a server is shown the login of another");
         network.asked.borrow_mut().push((route.clone(), body.clone()));
         let fault = network.question_faults.borrow_mut().pop_front().flatten();
+        network.fired.borrow_mut().extend(fault.as_ref().map(|_| "question fails"));
         network.world.pass(1).await;
         let bearer = request.bearer.clone().unwrap_or_default();
-        let deliver = || network.server.borrow_mut().answer_question(&route, &bearer, &body);
+        let deliver = || server.borrow_mut().answer_question(&route, &bearer, &body);
         self.travel(request, fault, deliver).await
     }
 
@@ -314,7 +369,7 @@ impl Line {
                 if ms >= request.timeout.0 { Err(NoAnswer::TimedOut) } else { Ok(answer) }
             }
             Some(NetworkFault::Instead(answer)) => {
-                network.heed(&answer);
+                network.heed(&request.url, &answer);
                 Ok(answer)
             }
             Some(NetworkFault::AnswerCutOff) => {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyho_sync::decisions::status::Status;
 use heyho_sync::ports::store::Table;
 use heyho_sync::words::kind::{Kind, PerKind};
+use heyho_sync::words::policy::MOST_SUSPECTS;
 
-use crate::run::{Known, Model};
+use crate::model::{Known, Model, account_of, server_of};
 use crate::scene::Scene;
 use crate::server::RecordKey;
 
@@ -21,35 +22,50 @@ fn held(scene: &Scene, tables: &[Table]) -> BTreeMap<RecordKey, u64> {
     held
 }
 
+/// Whether a row of the outbox holds a record at this revision.
+pub fn holds(scene: &Scene, (kind, id): &RecordKey, revision: u64) -> bool {
+    let kind = if *kind == 'v' { Kind::PageVisit } else { Kind::TabAggregate };
+    let rows = scene.disk.memory.rows(Table::Outbox(kind));
+    rows.iter().any(|row| row.head.id == *id && u64::from(row.head.revision) == revision)
+}
+
 /// Panics where something is not as promised.
 pub fn judge(scene: &Scene, model: &Model, status: &Status) {
     let outbox = held(scene, &[Table::Outbox(Kind::PageVisit), Table::Outbox(Kind::TabAggregate)]);
     let quarantine = held(scene, &[Table::Quarantine]);
     let discarded = held(scene, &[Table::Discarded]);
-    let server = scene.network.server.borrow();
-    assert!(server.dangling.is_empty(), "sent before what they refer to: {:?}", server.dangling);
+    let servers = scene.network.servers().map(|server| server.borrow());
+    for server in &servers {
+        assert!(server.dangling.is_empty(), "sent before what they refer to: {:?}", server.dangling);
+    }
     // What may not reach the server: bad records, and what goes with a bad visit.
     let is_bad = |key: &RecordKey, known: &Known| {
         let visit = known.refers_to.as_ref().filter(|_| key.0 == 'a').map(|id| ('v', id.clone()));
         known.poison || visit.is_some_and(|visit| model.known.get(&visit).is_some_and(|visit| visit.poison))
     };
+    // Where so many bad records wait together that the server is doubted, those behind them wait too (rule 5).
+    let bad_ones = model.known.iter().filter(|(key, known)| outbox.contains_key(*key) && is_bad(key, known));
+    let server_is_doubted = bad_ones.count() > MOST_SUSPECTS;
     for (key, known) in model.known.iter().filter(|(_, known)| known.certain > 0) {
-        let stored: BTreeMap<&String, u64> = server
-            .stored
-            .iter()
-            .filter_map(|(account, rows)| Some((account, rows.get(key)?.revision)))
-            .collect();
-        let owner = known.owner.map(|owner| format!("user-{owner}"));
-        let strangers: Vec<_> = stored.keys().filter(|account| Some(**account) != owner.as_ref()).collect();
-        assert!(strangers.is_empty(), "{key:?} of {owner:?} is stored under {strangers:?}");
-        let at_server = owner.as_ref().and_then(|owner| stored.get(owner)).copied().unwrap_or_default();
+        let owner = known.owner.map(|owner| (server_of(owner), account_of(owner)));
+        let stored = (0..).zip(&servers).flat_map(|(number, server)| {
+            let accounts = server.stored.iter();
+            accounts.filter_map(move |(account, rows)| Some(((number, account), rows.get(key)?)))
+        });
+        let is_theirs = |(number, account): (u64, &String)| {
+            owner.as_ref().is_some_and(|(server, name)| *server == number && name == account)
+        };
+        let (theirs, strangers): (Vec<_>, Vec<_>) = stored.partition(|(place, _)| is_theirs(*place));
+        assert!(strangers.is_empty(), "{key:?} of {owner:?} is stored under {:?}", strangers[0].0);
+        let theirs = theirs.first().map(|(_, stored)| *stored);
+        let at_server = theirs.map_or(0, |stored| stored.revision);
         assert!(
             at_server <= known.possible,
             "{key:?} is stored at revision {at_server}, which was never made"
         );
-        if at_server >= known.certain {
-            let record = &server.stored[owner.as_ref().unwrap()][key].record;
-            assert_eq!(record["n"], record["revision"], "{key:?} is stored with another revision's content");
+        if let Some(stored) = theirs.filter(|stored| stored.revision >= known.certain) {
+            let content = stored.arrived.n;
+            assert_eq!(content, Some(stored.revision), "{key:?} is stored with another revision's content");
             continue;
         }
         let has = |place: &BTreeMap<RecordKey, u64>| {
@@ -65,7 +81,7 @@ pub fn judge(scene: &Scene, model: &Model, status: &Status) {
             assert!(excluded || model.discarded_by_user, "{key:?} was given up, and nobody asked for it");
         } else if has(&outbox) {
             assert!(
-                known.owner.is_none() || is_bad(key, known),
+                known.owner.is_none() || is_bad(key, known) || server_is_doubted,
                 "{key:?} still waits, and nothing is wrong with it"
             );
         } else {

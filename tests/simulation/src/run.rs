@@ -1,132 +1,138 @@
 //! One run: the acts are played, the faults stop, everybody syncs, and the referee looks at both sides.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
-use std::rc::Rc;
+use std::collections::BTreeMap;
 
-use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::Outcome;
-use heyho_sync::engine::{RunOptions, Settings};
+use heyho_sync::engine::{EngineError, RunOptions, Settings};
 use heyho_sync::outbox::{Aside, OutboxError};
-use heyho_sync::ports::store::StoreError;
-use heyho_sync::words::kind::Kind;
 use heyho_sync::words::owner::Session;
-use heyho_sync::words::record::sites::SiteRules;
-use heyho_sync::words::record::{Head, Record};
+use heyho_sync::words::policy::Policy;
+use heyho_sync::words::record::{Record, RecordError};
 use heyho_sync::words::time::UnixMillis;
 
+use serde_json::json;
+
 use crate::act::Act;
-use crate::network::NetworkFault;
+use crate::model::{ACCOUNTS, Model, SERVERS, SITES, Somebody, account_of, server_of, somebody};
+use crate::network::Network;
 use crate::random::Random;
+use crate::records::{Plan, identities, plan_again};
 use crate::referee;
-use crate::scene::{Scene, TestEngine, join};
-use crate::server::{Manner, Poison, RecordKey, Server};
-use crate::store::StorageFault;
+use crate::scene::{SERVER_URLS, Scene, TestEngine};
+use crate::server::{Manner, Poison, Server};
 use crate::world::{End, World};
 
-/// What the referee knows of a record.
-#[derive(Debug, Clone)]
-pub struct Known {
-    /// Whose it is; none while nobody was signed in.
-    pub owner: Option<u64>,
-    /// The highest revision that is surely captured; 0 if none is.
-    pub certain: u64,
-    /// The highest revision that may be captured.
-    pub possible: u64,
-    /// The visit to which it refers.
-    pub refers_to: Option<String>,
-    /// The site of the record or of its visit.
-    pub site: u64,
-    /// The server refuses it.
-    pub poison: bool,
+/// What every run holds at least: records captured, faults fired, syncs.
+pub const MINIMUM: (u64, u64, u64) = (200, 3, 2);
+
+pub struct Run {
+    pub(crate) scene: Scene,
+    pub(crate) model: Model,
+    pub(crate) engine: TestEngine,
+    policy: Policy,
+    poison_percent: u64,
+    serial: u64,
+    logins: u64,
+    /// The last export.
+    file: Option<String>,
 }
 
-/// The run's own memory, beside the engine's.
+/// What became of a run.
 #[derive(Debug, Default)]
-pub struct Model {
-    pub known: BTreeMap<RecordKey, Known>,
-    /// Captured records, as told; and those of which nothing was told.
-    pub captured: u64,
-    pub maybe_captured: u64,
-    pub account: Option<u64>,
-    pub accounts_seen: BTreeSet<u64>,
-    pub excluded: BTreeSet<u64>,
-    pub ever_excluded: BTreeSet<u64>,
-    pub discarded_by_user: bool,
-    /// An answer was forged that can condemn an innocent record.
-    pub forged_refusals: bool,
-    /// Faults that fired, by name.
+pub struct Account {
+    /// What happened, by name.
     pub fired: BTreeMap<&'static str, u64>,
+    pub records: u64,
+    pub faults: u64,
     pub syncs: u64,
 }
 
-pub struct Run {
-    pub scene: Scene,
-    pub model: RefCell<Model>,
-    engine: TestEngine,
-    serial: u64,
-    poison_percent: u64,
-    paused: bool,
-    tokens: u64,
+impl Account {
+    /// Whether the run holds what every run is to hold.
+    pub fn is_enough(&self) -> bool {
+        let (records, faults, syncs) = MINIMUM;
+        self.records >= records && self.faults >= faults && self.syncs >= syncs
+    }
 }
 
-const ACCOUNTS: u64 = 3;
-const SITES: u64 = 5;
-
-fn account_name(account: u64) -> String {
-    format!("user-{account}")
+fn some_server(random: &Random, name: &'static str) -> Server {
+    let manner = *random.pick(&[Manner::Strict, Manner::Strict, Manner::Partial, Manner::Published]);
+    let published = manner == Manner::Published;
+    let wants_order = published || random.chance(50);
+    let abilities = (!published && random.chance(40)).then(|| {
+        json!({
+            "compression": if random.chance(70) { ["gzip"] } else { ["br"] },
+            "max_page_visits": if random.chance(30) { 40 } else { 100 },
+            "references_in_any_order": !wants_order,
+            "preflight": if random.chance(50) { json!({ "max_ids": 50 }) } else { json!(null) },
+        })
+    });
+    Server {
+        manner,
+        name,
+        gives_counts: published || random.chance(80),
+        wants_order,
+        abilities,
+        gzip_refusal: random.chance(30).then(|| *random.pick(&[400, 415, 500])),
+        can_refresh: !published && random.chance(50),
+        knows_keys: manner == Manner::Strict && random.chance(50),
+        max_records: if random.chance(10) { 30 } else { 100 },
+        tokens: BTreeMap::new(),
+        ..Server::default()
+    }
 }
 
 impl Run {
     fn begin(seed: u64) -> Self {
         let random = Random::new(seed ^ 0xabcd_ef01);
-        let manner = *random.pick(&[Manner::Strict, Manner::Strict, Manner::Partial, Manner::Published]);
-        let server = Server {
-            manner,
-            gives_counts: random.chance(80),
-            wants_order: manner == Manner::Published || random.chance(50),
-            can_refresh: random.chance(50),
-            tokens: BTreeMap::new(),
-            ..Server::default()
-        };
-        let mut scene = Scene::with(server);
-        scene.world = World::new(seed);
-        scene.network = crate::network::Network::new(&scene.world, scene.network.server.take());
-        scene.network.latency_ms.set(1 + random.below(40) as i64);
-        let engine = scene.worker_as(None);
+        let world = World::new(seed);
+        let servers = ["s0-", "s1-"].map(|name| some_server(&random, name));
+        let [server, other] = servers;
+        let network = Network::new(&world, server);
+        network.other.replace(other);
+        network.latency_ms.set(1 + random.below(40) as i64);
+        let scene = Scene { world, network, ..Scene::default() };
+        let mut policy = Policy::default();
+        if random.chance(20) {
+            policy.max_body_bytes = 16 * 1024;
+        }
+        scene.network.most_bytes.set(policy.max_body_bytes);
+        let engine = scene.closed_worker();
         let poison_percent = *random.pick(&[0, 0, 1, 3, 10]);
-        Self { scene, model: RefCell::default(), engine, serial: 0, poison_percent, paused: false, tokens: 0 }
+        let model = Model::default();
+        let mut run = Self { scene, model, engine, policy, poison_percent, serial: 0, logins: 0, file: None };
+        run.restart();
+        run
     }
 
-    fn fired(&self, fault: &'static str) {
-        *self.model.borrow_mut().fired.entry(fault).or_default() += 1;
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            server_url: SERVER_URLS[self.model.server as usize].into(),
+            consent: !self.model.consent_withdrawn,
+            paused: self.model.paused,
+            excluded: self.model.site_rules(),
+            session: self.session(),
+            policy: self.policy.clone(),
+            ..Settings::default()
+        }
     }
 
     fn session(&self) -> Option<Session> {
-        let account = self.model.borrow().account?;
+        let owner = self.model.owner?;
+        let (server, account) = (server_of(owner), owner % ACCOUNTS);
         Some(Session {
-            account: account_name(account),
-            access_token: format!("token-{account}-{}", self.tokens),
-            refresh_token: Some(format!("refresh-{account}")),
+            account: account_of(owner),
+            access_token: format!("s{server}-token-{account}-{}", self.logins),
+            refresh_token: Some(format!("s{server}-refresh-{account}")),
             expires_at: None,
         })
     }
 
-    // Opens a new worker over the same disk, as often as the disk makes it necessary.
-    fn restart(&mut self) {
-        let excluded = self.excluded();
+    /// Opens a new worker over the same disk, as often as the disk makes it necessary.
+    pub(crate) fn restart(&mut self) {
         for _ in 0..20 {
             let engine = self.scene.closed_worker();
-            let settings = Settings {
-                server_url: "https://api.example.com/api/v1".into(),
-                consent: true,
-                paused: self.paused,
-                excluded: excluded.clone(),
-                session: self.session(),
-                ..Settings::default()
-            };
-            if self.scene.world.run(engine.open(settings)).is_ok() {
+            if self.scene.world.run(engine.open(self.settings())).is_ok() {
                 self.engine = engine;
                 return;
             }
@@ -134,135 +140,103 @@ impl Run {
         panic!("a worker can't open its database");
     }
 
-    fn excluded(&self) -> SiteRules {
-        SiteRules::new(self.model.borrow().excluded.iter().map(|site| format!("site-{site}.example")))
-    }
-
-    // The settings of now, for the referee in the network.
-    fn publish_rules(&self) {
-        let model = self.model.borrow();
+    /// Tells the referee in the network what may be sent now.
+    pub(crate) fn publish_rules(&self) {
         let network = &self.scene.network;
-        *network.forbidden.borrow_mut() =
-            model.excluded.iter().map(|site| format!("site-{site}.example")).collect();
-        network.may_send.set(!self.paused && model.account.is_some());
+        *network.forbidden.borrow_mut() = self.model.excluded_sites();
+        network.may_send.set(self.model.records_anything() && self.model.owner.is_some());
     }
 
-    fn make_units(&mut self, units: u64, salt: u64) -> Vec<Record> {
+    /// Hands the settings of now to the engine. Where the disk fails, a new worker begins with them.
+    fn apply_settings(&mut self) {
+        self.publish_rules();
+        let after = self.settings();
+        let changed = self.scene.world.run(self.engine.change_settings(|settings| *settings = after));
+        if changed.is_err() {
+            self.restart();
+        }
+    }
+
+    /// Somebody signs in; their server knows it.
+    pub(crate) fn sign_in(&mut self, owner: Somebody) {
+        self.logins += 1;
+        if server_of(owner) != self.model.server {
+            // Waits that a server asked for are forgotten with the server.
+            self.scene.network.forget_waits();
+        }
+        self.model.server = server_of(owner);
+        self.model.sign_in(owner);
+        let token = self.session().map(|session| session.access_token).unwrap_or_default();
+        let server = self.scene.network.server_at(SERVER_URLS[server_of(owner) as usize]);
+        server.borrow_mut().tokens.insert(token, account_of(owner));
+    }
+
+    pub(crate) fn make_units(&mut self, units: u64, salt: u64) -> Vec<Record> {
         let random = Random::new(salt);
         let mut records = Vec::new();
-        let owner = self.model.borrow().account;
-        let mut sources: Vec<String> = {
-            let model = self.model.borrow();
-            let mine = model
-                .known
-                .iter()
-                .filter(|((kind, _), known)| *kind == 'v' && known.owner == owner && known.certain > 0);
-            mine.map(|((_, id), _)| id.clone()).rev().take(5).collect()
-        };
+        let owner = self.model.owner;
+        let known = self.model.known.iter().rev();
+        let mine =
+            known.filter(|((kind, _), known)| *kind == 'v' && known.owner == owner && known.certain > 0);
+        let mut sources: Vec<String> = mine.take(5).map(|((_, id), _)| id.clone()).collect();
         for _ in 0..units {
             self.serial += 1;
             let id = format!("v{:06}", self.serial);
             let site = random.below(SITES);
             let source = (random.chance(60) && !sources.is_empty()).then(|| random.pick(&sources).clone());
-            records.push(self.make('v', &id, 1, source, site, owner, &random));
+            records.push(self.make('v', &id, source, site, &random));
             for number in 0..random.below(3) {
                 let aggregate = format!("{id}.{number}");
-                records.push(self.make('a', &aggregate, 1, Some(id.clone()), site, owner, &random));
+                records.push(self.make('a', &aggregate, Some(id.clone()), site, &random));
             }
             sources.push(id);
         }
         records
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of a record")]
     fn make(
-        &self,
+        &mut self,
         kind: char,
         id: &str,
-        revision: u64,
         refers_to: Option<String>,
         site: u64,
-        owner: Option<u64>,
         random: &Random,
     ) -> Record {
-        let mut model = self.model.borrow_mut();
-        let poison = revision == 1 && random.chance(self.poison_percent);
-        if poison {
-            let how = *random.pick(&[Poison::Named, Poison::Silent, Poison::Crash]);
-            self.scene.network.server.borrow_mut().poison.insert(id.to_owned(), how);
-        }
-        let known = model.known.entry((kind, id.to_owned())).or_insert(Known {
-            owner,
-            certain: 0,
-            possible: 0,
-            refers_to: refers_to.clone(),
-            site,
-            poison,
-        });
-        known.possible = known.possible.max(revision);
-        let other = random.below(SITES);
-        let (field, sites) = match kind {
-            'v' => (format!(r#""url":"https://site-{site}.example/{revision}""#), vec![site]),
-            _ if random.chance(20) => {
-                (format!(r#""domain_durations":{{"site-{other}.example":1}}"#), vec![other])
+        let poison = random
+            .chance(self.poison_percent)
+            .then(|| *random.pick(&[Poison::Named, Poison::Silent, Poison::Crash]));
+        if let Some(how) = poison {
+            for server in self.scene.network.servers() {
+                server.borrow_mut().poison.insert(id.to_owned(), how);
             }
-            _ => (r#""total_time_seconds":1"#.to_owned(), Vec::new()),
-        };
-        let reference = if kind == 'v' { "source_page_visit_id" } else { "page_visit_id" };
-        let target = refers_to.as_ref().map_or("null".to_owned(), |id| format!("\"{id}\""));
-        let body =
-            format!(r#"{{"id":"{id}",{field},"{reference}":{target},"n":{revision},"revision":{revision}}}"#);
-        let head = Head {
-            kind: if kind == 'v' { Kind::PageVisit } else { Kind::TabAggregate },
-            id: id.to_owned(),
-            revision: revision as u32,
-            refers_to,
-            bytes: body.len() as u32,
-            sites: sites.into_iter().map(|site| format!("site-{site}.example")).collect(),
-        };
-        Record { head, body }
-    }
-
-    // What a capture leaves certain: everything that may be recorded, if it was told as kept.
-    fn captured(&self, identities: &[(RecordKey, u64)], told: Option<u64>) {
-        let mut model = self.model.borrow_mut();
-        match told {
-            Some(count) => {
-                model.captured += count;
-                let excluded = model.excluded.clone();
-                for (key, revision) in identities.iter().filter(|_| !self.paused) {
-                    let Some(known) = model.known.get_mut(key) else { continue };
-                    if !excluded.contains(&known.site) {
-                        known.certain = known.certain.max(*revision);
-                    }
-                }
-            }
-            None => model.maybe_captured += identities.len() as u64,
         }
+        let plan = Plan { kind, id: id.to_owned(), revision: 1, refers_to, site, chance: random.next() };
+        let owner = self.model.owner;
+        self.model.make(plan, owner, poison)
     }
 
     fn capture(&mut self, records: Vec<Record>, polls: u64) {
         let identities = identities(&records);
-        let end = self.scene.world.run_for(self.engine.capture(records), polls);
-        match end {
-            End::Finished(Ok(recorded)) => self.captured(&identities, Some(recorded.captured)),
-            End::Finished(Err(_)) => self.captured(&identities, None),
+        match self.scene.world.run_for(self.engine.capture(records), polls) {
+            End::Finished(Ok(recorded)) => self.model.captured(&identities, Some(recorded.captured)),
+            End::Finished(Err(OutboxError::RevisionHeld { .. })) => {}
+            End::Finished(Err(_)) => self.model.captured(&identities, None),
             End::Died => {
-                self.fired("death in a capture");
-                self.captured(&identities, None);
+                self.model.fired("death in a capture");
+                self.model.captured(&identities, None);
                 self.restart();
             }
         }
     }
 
-    fn sync(&mut self, by_hand: bool, polls: u64) {
-        self.model.borrow_mut().syncs += 1;
+    pub(crate) fn sync(&mut self, by_hand: bool, polls: u64) {
+        self.model.syncs += 1;
         let options = RunOptions { by_hand, ..RunOptions::default() };
         match self.scene.world.run_for(self.engine.sync(options), polls) {
             End::Died => {
                 // What a server asked for just before, nobody remembers.
                 self.scene.network.forget_waits();
-                self.fired("death in a sync");
+                self.model.fired("death in a sync");
                 self.restart();
             }
             End::Finished(Ok(report)) => {
@@ -271,36 +245,6 @@ impl Run {
             }
             End::Finished(Err(OutboxError::Store(_))) => {}
             End::Finished(Err(error)) => panic!("a sync ends with {error}"),
-        }
-    }
-
-    fn sign_in(&mut self, account: u64) {
-        self.tokens += 1;
-        let token = format!("token-{account}-{}", self.tokens);
-        self.scene.network.server.borrow_mut().tokens.insert(token, account_name(account));
-        let before = self.model.borrow().account;
-        {
-            let mut model = self.model.borrow_mut();
-            model.account = Some(account);
-            if model.accounts_seen.iter().all(|seen| *seen == account) {
-                model
-                    .known
-                    .values_mut()
-                    .filter(|known| known.owner.is_none())
-                    .for_each(|known| known.owner = Some(account));
-            }
-            model.accounts_seen.insert(account);
-        }
-        let _ = before;
-    }
-
-    fn apply_session(&mut self) {
-        self.publish_rules();
-        let session = self.session();
-        let changed =
-            self.scene.world.run(self.engine.change_settings(|settings| settings.session = session));
-        if changed.is_err() {
-            self.restart();
         }
     }
 
@@ -314,269 +258,273 @@ impl Run {
                 let records = self.make_units(*units, *salt);
                 self.capture(records, *polls);
             }
-            Act::Revise { which } => self.revise(*which, true),
-            Act::CaptureAgain { which } => self.revise(*which, false),
+            Act::Revise { which, times } => self.revise(*which, *times),
+            Act::CaptureAgain { which } => self.capture_again(*which),
+            Act::CaptureAltered { which } => self.capture_altered(*which),
             Act::Sync { by_hand } => self.sync(*by_hand, u64::MAX),
             Act::SyncAndDie { polls } => self.sync(false, *polls),
             Act::SyncWhileCapturing { units, salt, after_ms } => {
-                let records = self.make_units(*units, *salt);
-                let identities = identities(&records);
-                self.model.borrow_mut().syncs += 1;
-                let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
-                let capture = pin!(async {
-                    world.pass(*after_ms).await;
-                    engine.capture(records).await
-                });
-                let sync = pin!(engine.sync(RunOptions::default()));
-                let (_, kept) = self.scene.world.run(join(sync, capture));
-                self.captured(&identities, kept.ok().map(|recorded| recorded.captured));
-                self.fired("capture during an upload");
+                self.sync_while_capturing(*units, *salt, *after_ms);
             }
-            Act::SyncWhileSwitching { account, after_ms } => {
-                self.sync_while_switching(account % ACCOUNTS, *after_ms)
+            Act::SyncWhileSwitching { to, after_ms } => {
+                self.sync_while_switching(to % (ACCOUNTS * SERVERS), *after_ms);
             }
-            Act::TwoSyncers => {
-                self.model.borrow_mut().syncs += 1;
-                let other = self.scene.closed_worker();
-                if self.scene.world.run(other.open(self.engine.settings())).is_ok() {
-                    let one = pin!(self.engine.sync(RunOptions::default()));
-                    let two = pin!(other.sync(RunOptions::default()));
-                    let _ = self.scene.world.run(join(one, two));
-                    self.fired("second syncer");
-                }
-            }
+            Act::SyncWhileExcluding { site, after_ms } => self.sync_while_excluding(*site, *after_ms),
+            Act::TwoSyncers => self.two_syncers(),
             Act::FrozenSyncer { polls } => self.freeze(*polls),
             Act::Restart => {
                 self.restart();
-                self.fired("restart");
+                self.model.fired("restart");
             }
             Act::Sleep { ms } => self.scene.world.sleep(*ms),
             Act::ClockJump { by_ms } => {
                 self.scene.world.set_wall(UnixMillis(self.scene.world.wall().0 + by_ms));
                 self.scene.network.forget_waits();
-                self.fired(if *by_ms > 0 { "clock a day on" } else { "clock a day back" });
+                self.model.fired(if *by_ms > 0 { "clock a day on" } else { "clock a day back" });
             }
             Act::ClockLost => {
                 self.scene.world.set_wall(UnixMillis(1_000));
                 self.scene.network.forget_waits();
-                self.fired("clock in 1970");
+                self.model.fired("clock in 1970");
             }
             Act::Network { fault, times, after } => self.plan_network_faults(*fault, *times, *after),
-            Act::Disk { fault, after } => {
-                let mut faults = self.scene.disk.faults.borrow_mut();
-                faults.extend((0..*after).map(|_| StorageFault::None));
-                faults.push_back(match fault {
-                    0 => StorageFault::Fails(StoreError::QuotaExceeded),
-                    1 => StorageFault::Fails(StoreError::Closed),
-                    2 => StorageFault::Fails(StoreError::Failed("AbortError".into())),
-                    _ => StorageFault::FailsAfterCommit(StoreError::Failed("AbortError".into())),
-                });
-            }
-            Act::DiskRead { after } => {
-                let mut faults = self.scene.disk.read_faults.borrow_mut();
-                faults.extend((0..*after).map(|_| None));
-                faults.push_back(Some(StoreError::Closed));
-            }
+            Act::Disk { fault, after } => self.plan_disk_fault(*fault, *after),
+            Act::DiskRead { after } => self.plan_read_fault(*after),
             Act::SignIn { account } => {
-                self.sign_in(account % ACCOUNTS);
-                self.apply_session();
-                self.fired("account switch");
+                self.sign_in(somebody(self.model.server, account % ACCOUNTS));
+                self.apply_settings();
+                self.model.fired("account switch");
             }
             Act::SignOut => {
-                self.model.borrow_mut().account = None;
-                self.apply_session();
-                self.fired("sign-out");
+                self.model.owner = None;
+                self.apply_settings();
+                self.model.fired("sign-out");
             }
+            Act::ChangeServer { alone } => self.change_server(*alone),
             Act::TokenEnds => {
-                self.scene.network.server.borrow_mut().tokens.clear();
-                self.fired("token ends");
+                for server in self.scene.network.servers() {
+                    server.borrow_mut().tokens.clear();
+                }
+                self.model.fired("token ends");
             }
             Act::Pause(paused) => {
-                self.paused = *paused;
-                self.publish_rules();
-                let changed =
-                    self.scene.world.run(self.engine.change_settings(|settings| settings.paused = *paused));
-                if changed.is_err() {
-                    self.restart();
-                }
+                self.model.paused = *paused;
+                self.apply_settings();
+                self.model.fired("pause changes");
+            }
+            Act::Consent(given) => {
+                self.model.consent_withdrawn = !given;
+                self.apply_settings();
+                self.model.fired("consent changes");
             }
             Act::Exclude { site, excluded } => {
-                let mut model = self.model.borrow_mut();
                 if *excluded {
-                    model.excluded.insert(*site);
-                    model.ever_excluded.insert(*site);
+                    self.model.excluded.insert(*site);
+                    self.model.ever_excluded.insert(*site);
                 } else {
-                    model.excluded.remove(site);
+                    self.model.excluded.remove(site);
                 }
-                drop(model);
-                self.publish_rules();
-                let rules = self.excluded();
-                let changed =
-                    self.scene.world.run(self.engine.change_settings(|settings| settings.excluded = rules));
-                if changed.is_err() {
-                    self.restart();
-                }
+                self.apply_settings();
+                self.model.fired("exclusion changes");
             }
-            Act::RetryQuarantine => {
-                let _ = self.scene.world.run(self.engine.put_back(Aside::Quarantine, None));
-            }
+            Act::RetryQuarantine { which } => self.retry_quarantine(*which),
             Act::DiscardQuarantined { which } => self.discard_quarantined(*which),
-            Act::ServerHeals => {
-                self.scene.network.server.borrow_mut().poison.clear();
-                self.model.borrow_mut().known.values_mut().for_each(|known| known.poison = false);
-                self.model.borrow_mut().forged_refusals = true;
+            Act::Export => {
+                if let Ok(pieces) = self.scene.world.run(self.engine.export()) {
+                    self.file = Some(pieces.concat());
+                    self.model.fired("export");
+                }
             }
+            Act::Import => self.import(),
+            Act::Reset => {
+                if self.scene.world.run(self.engine.outbox().reset()).is_ok() {
+                    self.scene.network.forget_waits();
+                    self.model.fired("reset");
+                }
+            }
+            Act::ServerHeals => {
+                for server in self.scene.network.servers() {
+                    server.borrow_mut().poison.clear();
+                }
+                self.model.known.values_mut().for_each(|known| known.poison = false);
+                self.model.forged_refusals = true;
+                self.model.fired("server heals");
+            }
+            Act::Minimum { salt } => self.reach_the_minimum(*salt),
         }
         self.publish_rules();
+        self.note_faults();
+    }
+
+    // Counts the faults that the ports report.
+    fn note_faults(&mut self) {
         if self.scene.world.disk_failed.replace(false) {
             self.scene.network.forget_waits();
         }
-        for fault in self
-            .scene
-            .disk
-            .fired
-            .borrow_mut()
-            .drain(..)
-            .chain(self.scene.network.fired.borrow_mut().drain(..))
-        {
-            self.fired(fault);
+        let disk = self.scene.disk.fired.take();
+        let network = self.scene.network.fired.take();
+        disk.into_iter().chain(network).for_each(|fault| self.model.fired(fault));
+        for server in self.scene.network.servers() {
+            if std::mem::take(&mut server.borrow_mut().has_refused) {
+                self.model.fired("record refused");
+            }
         }
     }
 
-    fn revise(&mut self, which: u64, raised: bool) {
-        let chosen = {
-            let model = self.model.borrow();
-            let mine: Vec<_> = model
-                .known
-                .iter()
-                .filter(|(_, known)| known.owner == model.account && known.certain > 0)
-                .collect();
-            if mine.is_empty() {
-                return;
+    // The last act of every script: what earlier acts left short is made up for.
+    fn reach_the_minimum(&mut self, salt: u64) {
+        let (records, faults, _) = MINIMUM;
+        self.note_faults();
+        (self.model.paused, self.model.consent_withdrawn) = (false, false);
+        self.model.excluded.clear();
+        let owner = self.model.owner.unwrap_or(somebody(self.model.server, 0));
+        self.sign_in(owner);
+        self.apply_settings();
+        for round in 0..20 {
+            if self.model.captured < records {
+                let units = self.make_units(records.div_ceil(4), salt.wrapping_add(round));
+                self.capture(units, u64::MAX);
             }
-            let (key, known) = mine[(which % mine.len() as u64) as usize];
-            (key.clone(), known.clone())
-        };
-        let ((kind, id), known) = chosen;
-        let revision = if raised { known.possible + 1 } else { known.possible };
-        // A re-capture repeats the body word for word: the same chance makes the same fields.
-        let random = Random::new(which);
-        if !raised && known.certain != known.possible {
+            if self.model.faults() >= faults {
+                continue;
+            }
+            self.plan_network_faults(round % 3, 1, 0);
+            let unit = self.make_units(1, salt.wrapping_sub(round));
+            self.capture(unit, u64::MAX);
+            self.scene.world.sleep(90_000_000);
+            self.sync(true, u64::MAX);
+            self.note_faults();
+        }
+    }
+
+    fn revise(&mut self, which: u64, times: u64) {
+        let Some((key, known)) = self.model.one_of_mine(which) else { return };
+        let first = known.possible + 1;
+        let owner = known.owner;
+        let records = (first..first + times)
+            .map(|revision| {
+                let plan = plan_again((key.clone(), known.clone()), revision, which.wrapping_add(revision));
+                self.model.make(plan, owner, None)
+            })
+            .collect();
+        self.capture(records, u64::MAX);
+        self.model.fired("revision");
+    }
+
+    fn capture_again(&mut self, which: u64) {
+        let Some((key, known)) = self.model.one_of_mine(which) else { return };
+        let plan = plan_again((key, known.clone()), known.possible, known.chance);
+        let record = self.model.make(plan, known.owner, None);
+        self.capture(vec![record], u64::MAX);
+        self.model.fired("captured again");
+    }
+
+    // Other content under a revision that is held is refused; where the record is gone, nobody can tell.
+    fn capture_altered(&mut self, which: u64) {
+        let Some((key, known)) = self.model.one_of_mine(which) else { return };
+        let is_held = referee::holds(&self.scene, &key, known.certain);
+        if !is_held || known.certain != known.possible || self.model.excluded.contains(&known.site) {
             return;
         }
-        if raised {
-            let record = self.make(kind, &id, revision, known.refers_to, known.site, known.owner, &random);
-            self.capture(vec![record], u64::MAX);
-            self.fired("revision");
+        let record = crate::records::make(&plan_again((key, known.clone()), known.certain, known.chance + 1));
+        if !self.model.records_anything() || self.model.site_rules().may_touch(&record.head.sites) {
+            return;
+        }
+        match self.scene.world.run(self.engine.capture(vec![record])) {
+            Err(OutboxError::RevisionHeld { .. }) => self.model.fired("content changed under its revision"),
+            Err(OutboxError::Store(_)) => {}
+            other => panic!("other content under a revision that is held: {other:?}"),
         }
     }
 
-    fn sync_while_switching(&mut self, account: u64, after_ms: i64) {
-        self.model.borrow_mut().syncs += 1;
-        self.sign_in(account);
-        let session = self.session();
-        let failed = {
-            let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
-            let switch = pin!(async {
-                world.pass(after_ms).await;
-                engine.change_settings(|settings| settings.session = session).await
-            });
-            let sync = pin!(engine.sync(RunOptions::default()));
-            self.scene.world.run(join(sync, switch)).1.is_err()
-        };
-        if failed {
-            self.restart();
+    // The user chooses the other server: with a login there, or without a word about one.
+    fn change_server(&mut self, alone: bool) {
+        let server = (self.model.server + 1) % SERVERS;
+        match self.model.owner.filter(|_| !alone) {
+            Some(owner) => {
+                self.sign_in(somebody(server, owner % ACCOUNTS));
+                self.apply_settings();
+            }
+            None => {
+                self.scene.network.forget_waits();
+                self.model.server = server;
+                self.model.owner = None;
+                self.publish_rules();
+                let url = SERVER_URLS[server as usize].to_owned();
+                let changed =
+                    self.scene.world.run(self.engine.change_settings(|settings| settings.server_url = url));
+                if changed.is_err() {
+                    self.restart();
+                }
+            }
         }
-        self.fired("account switch during an upload");
+        self.model.fired("server change");
     }
 
-    fn freeze(&mut self, polls: u64) {
-        self.model.borrow_mut().syncs += 2;
-        let other = self.scene.closed_worker();
-        let world = Rc::clone(&self.scene.world);
+    fn retry_quarantine(&mut self, which: u64) {
+        let rows = self.scene.world.run(self.engine.outbox().list(Aside::Quarantine));
+        let Ok(rows) = rows else { return };
+        let one = rows.get(which as usize % rows.len().max(1)).map(|row| vec![row.head.id.clone()]);
+        let ids = one.filter(|_| which.is_multiple_of(2));
+        if let Ok(back) = self.scene.world.run(self.engine.put_back(Aside::Quarantine, ids))
+            && back > 0
         {
-            let mut frozen = pin!(self.engine.sync(RunOptions::default()));
-            if matches!(world.run_pinned(frozen.as_mut(), polls), End::Finished(_)) {
-                return;
-            }
-            world.sleep(600_000);
-            if world.run(other.open(self.engine.settings())).is_ok() {
-                let _ = world.run(other.sync(RunOptions::default()));
-            }
-            // What it was about to send when it froze goes out late; nobody can hold it back.
-            self.scene.network.forget_waits();
-            let _ = world.run_pinned(frozen.as_mut(), u64::MAX);
+            self.model.fired("quarantine retried");
         }
-        self.fired("frozen syncer");
     }
 
     fn discard_quarantined(&mut self, which: u64) {
-        let Ok(rows) = self.scene.world.run(self.engine.outbox().list(Aside::Quarantine)) else { return };
-        if rows.is_empty() {
-            return;
+        let outbox = self.engine.outbox();
+        let Ok(rows) = self.scene.world.run(outbox.list(Aside::Quarantine)) else { return };
+        let Some(row) = rows.get(which as usize % rows.len().max(1)) else { return };
+        self.model.discarded_by_user = true;
+        let gone = self.scene.world.run(outbox.discard(Aside::Quarantine, vec![row.head.id.clone()]));
+        if gone.is_ok_and(|gone| gone > 0) {
+            self.model.fired("quarantine discarded");
         }
-        let id = rows[(which % rows.len() as u64) as usize].head.id.clone();
-        self.model.borrow_mut().discarded_by_user = true;
-        let _ = self.scene.world.run(self.engine.outbox().discard(Aside::Quarantine, vec![id]));
     }
 
-    fn plan_network_faults(&self, fault: u64, times: u64, after: u64) {
-        let instead = |status: u16, body: &str| {
-            NetworkFault::Instead(Answer { status, body: body.to_owned(), ..Answer::default() })
-        };
-        let planned = match fault {
-            0 => NetworkFault::LostRequest,
-            1 => NetworkFault::LostAnswer,
-            2 => NetworkFault::Slow(3_000),
-            3 => NetworkFault::Slow(60_000),
-            4 => instead(500, ""),
-            5 => NetworkFault::Instead(Answer {
-                status: 503,
-                retry_after: Some("90".into()),
-                ..Answer::default()
-            }),
-            6 => instead(429, r#"{"success":false,"retry_after":30}"#),
-            7 => instead(200, "<html>Welcome to the hotel</html>"),
-            8 => instead(302, ""),
-            9 => instead(200, r#"{"success":false}"#),
-            10 => NetworkFault::AnswerReplaced(Answer {
-                status: 200,
-                body: r#"{"success":true,"data":{"page_visits_synced":0,"tab_aggregates_synced":0}}"#.into(),
-                ..Answer::default()
-            }),
-            11 => NetworkFault::AnswerCutOff,
-            12 => instead(413, ""),
-            13 => instead(401, ""),
-            14 => instead(400, r#"{"success":false,"errors":[]}"#),
-            _ => instead(204, ""),
-        };
-        if matches!(fault, 4 | 10 | 12 | 14) {
-            self.model.borrow_mut().forged_refusals = true;
+    // The published backend knows no revisions: what an old file would set back there is left out of it.
+    fn import(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        let newest_wins =
+            self.scene.network.servers().iter().any(|server| server.borrow().manner == Manner::Published);
+        let is_latest = |line: &&str| !newest_wins || self.model.is_latest(line);
+        let file: String = file.lines().filter(is_latest).flat_map(|line| [line, "\n"]).collect();
+        let lines = file.lines().count() as u64;
+        match self.scene.world.run(self.engine.import(&file)) {
+            Ok(imported) => {
+                let held = RecordError::RevisionHeld.code();
+                let refused = imported.refused.iter().find(|line| line.code != held);
+                assert!(refused.is_none(), "a line of an export is refused: {refused:?}");
+                self.model.captured += imported.recorded.captured;
+                self.model.fired("import");
+            }
+            Err(EngineError::Outbox(OutboxError::Store(_))) => self.model.maybe_captured += lines,
+            Err(error) => panic!("an import ends with {error}"),
         }
-        let mut faults = self.scene.network.faults.borrow_mut();
-        faults.extend((0..after).map(|_| None));
-        faults.extend((0..times).map(|_| Some(planned.clone())));
     }
 
-    // The faults stop; every account syncs until nothing more moves.
+    // The faults stop; everybody syncs until nothing more moves.
     fn calm_down(&mut self) {
-        self.scene.network.faults.borrow_mut().clear();
-        self.scene.disk.faults.borrow_mut().clear();
-        self.scene.disk.read_faults.borrow_mut().clear();
-        self.paused = false;
+        for server in self.scene.network.servers() {
+            server.borrow_mut().max_records = 100;
+        }
+        self.scene.network.faults.take();
+        self.scene.network.question_faults.take();
+        self.scene.disk.faults.take();
+        self.scene.disk.read_faults.take();
+        (self.model.paused, self.model.consent_withdrawn) = (false, false);
         self.restart();
-        let accounts: Vec<u64> = self.model.borrow().accounts_seen.iter().copied().collect();
-        for account in accounts {
-            self.sign_in(account);
-            self.apply_session();
-            self.publish_rules();
+        for owner in self.model.owners_seen.clone() {
+            self.sign_in(owner);
+            self.apply_settings();
             let mut before = u64::MAX;
             let mut unmoved = 0;
             while unmoved < 12 {
                 self.scene.world.sleep(90_000_000);
                 self.sync(false, u64::MAX);
-                let status = self.scene.status(&self.engine);
-                let left = status.pending.total();
+                let left = self.scene.status(&self.engine).pending.total();
                 if left == 0 {
                     break;
                 }
@@ -587,26 +535,25 @@ impl Run {
     }
 }
 
-fn identities(records: &[Record]) -> Vec<(RecordKey, u64)> {
-    let kind = |record: &Record| if record.head.kind == Kind::PageVisit { 'v' } else { 'a' };
-    let identity =
-        |record: &Record| ((kind(record), record.head.id.clone()), u64::from(record.head.revision));
-    records.iter().map(identity).collect()
-}
-
-/// Plays the acts of a seed; panics with what is wrong. Returns the faults that fired, by name. `tell` hears of every
-/// act and every request.
-pub fn play(seed: u64, acts: &[Act], tell: fn(&str)) -> BTreeMap<&'static str, u64> {
+/// Plays the acts of a seed; panics with what is wrong. `tell` hears of every act and every request.
+pub fn play(seed: u64, acts: &[Act], tell: Option<fn(&str)>) -> Account {
     let mut run = Run::begin(seed);
     run.scene.network.tell.set(tell);
     run.publish_rules();
+    let say = |line: &dyn std::fmt::Debug| {
+        if let Some(tell) = tell {
+            tell(&format!("{line:?}"));
+        }
+    };
     for act in acts {
-        tell(&format!("{act:?}"));
+        say(act);
         run.play(act);
     }
-    tell("the faults stop");
+    say(&"the faults stop");
     run.calm_down();
     let status = run.scene.status(&run.engine);
-    referee::judge(&run.scene, &run.model.borrow(), &status);
-    run.model.into_inner().fired
+    referee::judge(&run.scene, &run.model, &status);
+    let Model { captured, syncs, .. } = run.model;
+    let faults = run.model.faults();
+    Account { fired: run.model.fired, records: captured, faults, syncs }
 }

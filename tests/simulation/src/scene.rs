@@ -16,6 +16,9 @@ use crate::server::Server;
 use crate::store::{Disk, DiskStore};
 use crate::world::{SimulatedClock, World};
 
+/// The bases of the two servers that there are.
+pub const SERVER_URLS: [&str; 2] = ["https://api.example.com/api/v1", "https://other.example.com/api/v1"];
+
 /// The engine over the simulated ports.
 pub type TestEngine = Engine<DiskStore, Line, SimulatedClock, SimulatedHost>;
 
@@ -85,7 +88,7 @@ impl Scene {
 
     pub fn worker_as(&self, session: Option<Session>) -> TestEngine {
         let engine = self.closed_worker();
-        let server_url = "https://api.example.com/api/v1".into();
+        let server_url = SERVER_URLS[0].into();
         let settings = Settings { server_url, consent: true, session, ..Settings::default() };
         self.world.run(engine.open(settings)).unwrap();
         engine

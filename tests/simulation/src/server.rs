@@ -1,8 +1,10 @@
 //! A server with a model of its own: what it stores, refuses and answers, independent of the client's code.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
 use heyho_sync::decisions::protocol::Answer;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// How a server treats a batch with bad records.
@@ -13,7 +15,8 @@ pub enum Manner {
     /// Stores what it can, and names the rest in a 200.
     Partial,
     /// The published backend: partial, but the first bad record spoils all after it, and a batch of which nothing
-    /// survives is refused without a word; unknown references fail the whole batch; the newest write wins.
+    /// survives is refused without a word; what its database refuses, an unknown reference too, fails the whole batch;
+    /// it knows no revisions, so that the newest write wins; it never counts what it ignores.
     Published,
 }
 
@@ -28,12 +31,40 @@ pub enum Poison {
     Crash,
 }
 
+/// A record as it arrived: what a referee looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Arrived {
+    pub id: String,
+    pub revision: u64,
+    pub page_visit_id: Option<String>,
+    pub source_page_visit_id: Option<String>,
+    /// What the world writes into each body: the revision once more, so that a body under another's number is seen.
+    pub n: Option<u64>,
+    /// All of it.
+    #[serde(skip)]
+    pub text: String,
+}
+
+impl Arrived {
+    pub fn read(text: &str) -> Self {
+        let arrived: Self = serde_json::from_str(text).expect("a body that holds no records");
+        Self { text: text.to_owned(), ..arrived }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     pub revision: u64,
-    pub record: Value,
+    pub arrived: Rc<Arrived>,
     /// How often it was written anew.
     pub writes: u32,
+}
+
+impl Stored {
+    /// What is stored, whole.
+    pub fn record(&self) -> Value {
+        serde_json::from_str(&self.arrived.text).expect("a record")
+    }
 }
 
 /// Kind ("v" or "a") and id.
@@ -41,6 +72,8 @@ pub type RecordKey = (char, String);
 
 #[derive(Debug)]
 pub struct Server {
+    /// Its tokens begin with this.
+    pub name: &'static str,
     pub manner: Manner,
     pub gives_counts: bool,
     /// References must be known or stand in the same batch.
@@ -48,7 +81,13 @@ pub struct Server {
     pub max_records: usize,
     pub can_refresh: bool,
     pub can_erase: bool,
+    /// It remembers `Idempotency-Key`s, and answers what it knows without looking at the records.
+    pub knows_keys: bool,
+    /// What was answered under which key, by account.
+    pub answers: BTreeMap<(String, String), Answer>,
     pub poison: BTreeMap<String, Poison>,
+    /// It refused a record since this was last looked at.
+    pub has_refused: bool,
     pub stored: BTreeMap<String, BTreeMap<RecordKey, Stored>>,
     /// Tokens and whose they are.
     pub tokens: BTreeMap<String, String>,
@@ -63,13 +102,17 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
+            name: "",
             manner: Manner::Strict,
             gives_counts: true,
             wants_order: true,
             max_records: 100,
             can_refresh: false,
             can_erase: true,
+            knows_keys: false,
+            answers: BTreeMap::new(),
             poison: BTreeMap::new(),
+            has_refused: false,
             stored: BTreeMap::new(),
             tokens: BTreeMap::from([("token-1".into(), "user-1".into())]),
             abilities: None,
@@ -83,17 +126,14 @@ fn answer(status: u16, body: &Value) -> Answer {
     Answer { status, body: body.to_string(), ..Answer::default() }
 }
 
-fn id_of(record: &Value) -> String {
-    record["id"].as_str().unwrap_or_default().to_owned()
-}
-
 impl Server {
-    /// Renews a login by its refresh token, `refresh-N` for `user-N`.
+    /// Renews a login by its refresh token: `refresh-N`, behind the server's name, for `user-N`.
     pub fn refresh(&mut self, refresh_token: &str) -> Answer {
-        let Some(number) = refresh_token.strip_prefix("refresh-").filter(|_| self.can_refresh) else {
+        let number = refresh_token.strip_prefix(self.name).and_then(|rest| rest.strip_prefix("refresh-"));
+        let Some(number) = number.filter(|_| self.can_refresh) else {
             return Answer { status: 404, ..Answer::default() };
         };
-        let token = format!("renewed-{number}-{}", self.tokens.len());
+        let token = format!("{}renewed-{number}-{}", self.name, self.tokens.len());
         self.tokens.insert(token.clone(), format!("user-{number}"));
         answer(
             200,
@@ -152,131 +192,146 @@ impl Server {
         };
         let visits: HashSet<String> = rows
             .iter()
-            .filter(|(_, stored)| stored.record["url"].as_str().is_some_and(of_site))
+            .filter(|(_, stored)| stored.record()["url"].as_str().is_some_and(of_site))
             .map(|((_, id), _)| id.clone())
             .collect();
         rows.retain(|(_, id), stored| {
             !visits.contains(id)
-                && !stored.record["page_visit_id"].as_str().is_some_and(|id| visits.contains(id))
+                && !stored.arrived.page_visit_id.as_ref().is_some_and(|id| visits.contains(id))
         });
         answer(200, &json!({ "success": true, "data": { "page_visits_erased": visits.len() } }))
     }
 
-    /// Takes one upload, and commits or refuses it.
-    pub fn upload(&mut self, bearer: &str, visits: &[Value], aggregates: &[Value]) -> Answer {
+    /// Takes one upload, and commits or refuses it. With a key that it knows, it answers as before.
+    pub fn upload(
+        &mut self,
+        bearer: &str,
+        key: Option<&str>,
+        visits: &[Rc<Arrived>],
+        aggregates: &[Rc<Arrived>],
+    ) -> Answer {
         let Some(account) = self.tokens.get(bearer).cloned() else {
             return answer(401, &json!({ "success": false, "message": "sign in" }));
         };
         if visits.len() > self.max_records || aggregates.len() > self.max_records {
             return answer(413, &json!({ "success": false }));
         }
-        let records: Vec<(char, &Value)> =
+        let known = key.filter(|_| self.knows_keys).map(|key| (account.clone(), key.to_owned()));
+        if let Some(before) = known.as_ref().and_then(|known| self.answers.get(known)) {
+            return before.clone();
+        }
+        self.has_refused |=
+            visits.iter().chain(aggregates).any(|record| self.poison.contains_key(&record.id));
+        let records: Vec<(char, &Rc<Arrived>)> =
             visits.iter().map(|v| ('v', v)).chain(aggregates.iter().map(|a| ('a', a))).collect();
-        match self.manner {
+        let answer = match self.manner {
             Manner::Strict => self.upload_strict(&account, &records),
             Manner::Partial => self.upload_partial(&account, &records, false),
             Manner::Published => self.upload_partial(&account, &records, true),
+        };
+        if let Some(known) = known.filter(|_| answer.status == 200) {
+            self.answers.insert(known, answer.clone());
         }
+        answer
     }
 
-    fn upload_strict(&mut self, account: &str, records: &[(char, &Value)]) -> Answer {
-        let bad: Vec<Value> = records
-            .iter()
-            .filter(|(_, record)| self.poison.get(&id_of(record)) == Some(&Poison::Named))
-            .map(|(_, record)| json!({ "id": id_of(record), "error": "refused" }))
-            .collect();
-        if let Some(refusal) = self.silent_refusal(records) {
+    fn upload_strict(&mut self, account: &str, records: &[(char, &Rc<Arrived>)]) -> Answer {
+        if let Some(refusal) = self.wordless_refusal(records) {
             return refusal;
         }
+        let is_bad = |record: &Arrived| self.poison.get(&record.id) == Some(&Poison::Named);
+        let bad = records.iter().filter(|(_, record)| is_bad(record));
+        let bad: Vec<Value> = bad.map(|(_, record)| json!({ "id": record.id, "error": "refused" })).collect();
         if !bad.is_empty() {
             return answer(400, &json!({ "error": "Validation failed", "failed_records": bad }));
         }
-        if !self.references_hold(account, records) {
+        if self.wants_order && !self.references_hold(account, records) {
             return answer(500, &json!({ "success": false }));
         }
-        self.store(account, records)
+        self.store(account, records, None)
     }
 
-    fn upload_partial(&mut self, account: &str, records: &[(char, &Value)], sticky: bool) -> Answer {
-        if let Some(refusal) = self.silent_refusal(records) {
+    fn upload_partial(&mut self, account: &str, records: &[(char, &Rc<Arrived>)], published: bool) -> Answer {
+        if !published && let Some(refusal) = self.wordless_refusal(records) {
             return refusal;
         }
         let mut spoiled = false;
         let mut rejected = Vec::new();
         let mut good = Vec::new();
-        let mut rejected_visits: HashSet<String> = HashSet::new();
+        let mut rejected_visits: HashSet<&str> = HashSet::new();
         for (kind, record) in records {
-            let orphan = record["page_visit_id"].as_str().is_some_and(|id| rejected_visits.contains(id));
-            spoiled = self.poison.contains_key(&id_of(record)) || (spoiled && sticky) || orphan;
+            let orphan =
+                record.page_visit_id.as_ref().is_some_and(|id| rejected_visits.contains(id.as_str()));
+            let poison = self.poison.get(&record.id);
+            let bad = poison == Some(&Poison::Named) || (poison.is_some() && !published);
+            spoiled = bad || (spoiled && published) || (orphan && !published);
             if spoiled {
-                rejected_visits.insert(id_of(record));
-            }
-            if spoiled {
+                rejected_visits.insert(&record.id);
                 let record_type = if *kind == 'v' { "page_visit" } else { "tab_aggregate" };
-                rejected.push(
-                    json!({ "record_id": id_of(record), "record_type": record_type, "message": "bad" }),
-                );
+                rejected
+                    .push(json!({ "record_id": record.id, "record_type": record_type, "message": "bad" }));
             } else {
                 good.push((*kind, *record));
             }
         }
-        if good.is_empty() && !rejected.is_empty() && sticky {
-            return answer(400, &json!({ "success": false, "message": "Validation failed", "errors": [] }));
+        if published {
+            if good.is_empty() {
+                return answer(
+                    400,
+                    &json!({ "success": false, "message": "Validation failed", "errors": [] }),
+                );
+            }
+            // What its validation lets pass and its database doesn't take.
+            let falls = good.iter().any(|(_, record)| self.poison.contains_key(&record.id));
+            if falls || !self.references_hold(account, &good) {
+                return answer(
+                    500,
+                    &json!({ "success": false, "message": "Data sync failed", "errors": [] }),
+                );
+            }
         }
-        // A kinder server than the published one takes a visit without its source.
-        let strict_on_sources = self.wants_order;
-        self.wants_order &= sticky;
-        let holds = self.references_hold(account, &good);
-        self.wants_order = strict_on_sources;
-        if !holds {
-            return answer(500, &json!({ "success": false, "message": "Data sync failed", "errors": [] }));
-        }
-        let mut confirmation = self.store(account, &good);
-        let mut body: Value = serde_json::from_str(&confirmation.body).unwrap();
-        if self.gives_counts {
-            body["data"]["rejected_records_count"] = rejected.len().into();
-        }
-        body["data"]["validation_errors"] = rejected.into();
-        confirmation.body = body.to_string();
-        confirmation
+        self.store(account, &good, Some(rejected))
     }
 
-    fn silent_refusal(&self, records: &[(char, &Value)]) -> Option<Answer> {
-        records.iter().find_map(|(_, record)| match self.poison.get(&id_of(record)) {
+    fn wordless_refusal(&self, records: &[(char, &Rc<Arrived>)]) -> Option<Answer> {
+        if self.poison.is_empty() {
+            return None;
+        }
+        records.iter().find_map(|(_, record)| match self.poison.get(&record.id) {
             Some(Poison::Silent) => Some(answer(400, &json!({ "success": false, "errors": [] }))),
             Some(Poison::Crash) => Some(answer(500, &json!({ "success": false }))),
             _ => None,
         })
     }
 
-    fn references_hold(&mut self, account: &str, records: &[(char, &Value)]) -> bool {
-        if !self.wants_order {
-            return true;
-        }
+    fn references_hold(&mut self, account: &str, records: &[(char, &Rc<Arrived>)]) -> bool {
         let known = self.stored.entry(account.to_owned()).or_default();
-        let here: HashSet<String> =
-            records.iter().filter(|(kind, _)| *kind == 'v').map(|(_, r)| id_of(r)).collect();
-        let missing: Vec<String> = records
-            .iter()
-            .filter(|(_, record)| {
-                let refers_to = record["page_visit_id"].as_str().or(record["source_page_visit_id"].as_str());
-                refers_to.is_some_and(|id| !here.contains(id) && !known.contains_key(&('v', id.to_owned())))
-            })
-            .map(|(_, record)| id_of(record))
-            .collect();
-        self.dangling.extend(missing.iter().cloned());
-        missing.is_empty()
+        let visits = records.iter().filter(|(kind, _)| *kind == 'v');
+        let here: HashSet<&str> = visits.map(|(_, record)| record.id.as_str()).collect();
+        let is_missing = |(_, record): &&(char, &Rc<Arrived>)| {
+            let refers_to = record.page_visit_id.as_ref().or(record.source_page_visit_id.as_ref());
+            refers_to.is_some_and(|id| !here.contains(id.as_str()) && !known.contains_key(&('v', id.clone())))
+        };
+        let missing: Vec<String> =
+            records.iter().filter(is_missing).map(|(_, record)| record.id.clone()).collect();
+        let hold = missing.is_empty();
+        self.dangling.extend(missing);
+        hold
     }
 
-    fn store(&mut self, account: &str, records: &[(char, &Value)]) -> Answer {
-        let newest_wins = self.manner == Manner::Published;
+    fn store(
+        &mut self,
+        account: &str,
+        records: &[(char, &Rc<Arrived>)],
+        rejected: Option<Vec<Value>>,
+    ) -> Answer {
+        let published = self.manner == Manner::Published;
         let rows = self.stored.entry(account.to_owned()).or_default();
         let (mut visits, mut aggregates, mut ignored, mut created, mut updated) = (0, 0, 0, 0, 0);
         for (kind, record) in records {
-            let revision = record["revision"].as_u64().unwrap_or(1);
-            let key = (*kind, id_of(record));
+            let key = (*kind, record.id.clone());
             let earlier = rows.get(&key).map(|stored| (stored.revision, stored.writes));
-            if !newest_wins && earlier.is_some_and(|(known, _)| known >= revision) {
+            if !published && earlier.is_some_and(|(known, _)| known >= record.revision) {
                 ignored += 1;
                 continue;
             }
@@ -290,16 +345,21 @@ impl Server {
                 aggregates += 1
             }
             let writes = earlier.map_or(0, |(_, writes)| writes) + 1;
-            rows.insert(key, Stored { revision, record: (*record).clone(), writes });
+            rows.insert(key, Stored { revision: record.revision, arrived: Rc::clone(record), writes });
         }
-        let body = if self.gives_counts {
-            json!({ "success": true, "data": {
+        let refused = rejected.as_ref().map_or(0, Vec::len);
+        let body = match (self.gives_counts, published) {
+            (true, true) => json!({ "success": true, "data": {
                 "page_visits_synced": visits, "tab_aggregates_synced": aggregates,
-                "ignored_records_count": ignored, "rejected_records_count": 0,
-                "created": created, "updated": updated, "validation_errors": [],
-            }})
-        } else {
-            json!({ "success": true, "data": {} })
+                "rejected_records_count": refused, "data_quality_score": 100.0,
+                "validation_errors": rejected,
+            }}),
+            (true, false) => json!({ "success": true, "data": {
+                "page_visits_synced": visits, "tab_aggregates_synced": aggregates,
+                "ignored_records_count": ignored, "rejected_records_count": refused,
+                "created": created, "updated": updated, "validation_errors": rejected,
+            }}),
+            (false, _) => json!({ "success": true, "data": { "validation_errors": rejected } }),
         };
         answer(200, &body)
     }

@@ -30,6 +30,8 @@ pub struct Disk {
     pub read_faults: RefCell<VecDeque<Option<StoreError>>>,
     /// Faults that fired.
     pub fired: RefCell<Vec<&'static str>>,
+    /// The most rows that one transaction has read.
+    pub most_rows_read: Cell<usize>,
     /// Rows whose keys are there, and nothing else that can be read.
     pub unreadable: RefCell<BTreeSet<(Table, RowKey)>>,
     /// Nothing works before the next rebuilding.
@@ -43,9 +45,15 @@ impl Disk {
             faults: RefCell::default(),
             read_faults: RefCell::default(),
             fired: RefCell::default(),
+            most_rows_read: Cell::default(),
             unreadable: RefCell::default(),
             broken: Cell::new(false),
         })
+    }
+
+    fn count_rows<'a>(&self, answers: impl Iterator<Item = &'a Answer<String>>) {
+        let rows = answers.map(|answer| if let Answer::Rows(rows) = answer { rows.len() } else { 0 }).sum();
+        self.most_rows_read.set(self.most_rows_read.get().max(rows));
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -92,6 +100,7 @@ impl Store for DiskStore {
             }
             self.disk.check()?;
             let found = self.disk.memory.read(queries).await;
+            self.disk.count_rows(found.iter().flatten());
             self.world.pass(0).await;
             found.map(|answers| self.disk.readable(queries, answers))
         })

@@ -16,6 +16,9 @@ use crate::random::Random;
 /// A moment in November 2023, to begin with.
 pub const START: UnixMillis = UnixMillis(1_700_000_000_000);
 
+/// No act takes so many steps, unless it goes round in circles.
+const MOST_POLLS: u64 = 300_000;
+
 /// The clocks and the chance of one run.
 #[derive(Debug)]
 pub struct World {
@@ -72,7 +75,7 @@ impl World {
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         match self.run_for(future, u64::MAX) {
             End::Finished(result) => result,
-            End::Died => unreachable!("nothing lives that long"),
+            End::Died => unreachable!("it would have to live on"),
         }
     }
 
@@ -88,7 +91,8 @@ impl World {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         let mut context = Context::from_waker(&waker);
-        for _ in 0..polls {
+        for poll in 0..polls {
+            assert!(poll < MOST_POLLS, "it goes round and round, and never ends");
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
                 return End::Finished(result);
             }

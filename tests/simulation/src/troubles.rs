@@ -1,0 +1,171 @@
+//! Trouble on demand: what goes wrong beneath the engine, and what happens while it is at work.
+
+use std::pin::pin;
+use std::rc::Rc;
+
+use heyho_sync::decisions::protocol::Answer;
+use heyho_sync::engine::RunOptions;
+use heyho_sync::ports::store::StoreError;
+
+use crate::model::{Somebody, server_of};
+use crate::network::NetworkFault;
+use crate::records::identities;
+use crate::run::Run;
+use crate::scene::join;
+use crate::store::StorageFault;
+use crate::world::End;
+
+impl Run {
+    pub(crate) fn sync_while_capturing(&mut self, units: u64, salt: u64, after_ms: i64) {
+        let records = self.make_units(units, salt);
+        let identities = identities(&records);
+        self.model.syncs += 1;
+        let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
+        let capture = pin!(async {
+            world.pass(after_ms).await;
+            engine.capture(records).await
+        });
+        let sync = pin!(engine.sync(RunOptions::default()));
+        let (_, kept) = self.scene.world.run(join(sync, capture));
+        self.model.captured(&identities, kept.ok().map(|recorded| recorded.captured));
+        self.model.fired("capture during an upload");
+    }
+
+    pub(crate) fn sync_while_switching(&mut self, to: Somebody, after_ms: i64) {
+        self.model.syncs += 1;
+        let other_server = server_of(to) != self.model.server;
+        self.sign_in(to);
+        let after = self.settings();
+        let failed = {
+            let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
+            let switch = pin!(async {
+                world.pass(after_ms).await;
+                engine.change_settings(|settings| *settings = after).await
+            });
+            let sync = pin!(engine.sync(RunOptions::default()));
+            self.scene.world.run(join(sync, switch)).1.is_err()
+        };
+        if failed {
+            self.restart();
+        }
+        self.model.fired(match other_server {
+            true => "server change during an upload",
+            false => "account switch during an upload",
+        });
+    }
+
+    pub(crate) fn sync_while_excluding(&mut self, site: u64, after_ms: i64) {
+        self.model.syncs += 1;
+        self.model.excluded.insert(site);
+        self.model.ever_excluded.insert(site);
+        let after = self.settings();
+        let forbidden = self.model.excluded_sites();
+        let failed = {
+            let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
+            let network = &self.scene.network;
+            let exclude = pin!(async {
+                world.pass(after_ms).await;
+                let changed = engine.change_settings(|settings| *settings = after).await;
+                if changed.is_ok() {
+                    *network.forbidden.borrow_mut() = forbidden;
+                }
+                changed
+            });
+            let sync = pin!(engine.sync(RunOptions::default()));
+            self.scene.world.run(join(sync, exclude)).1.is_err()
+        };
+        if failed {
+            self.restart();
+        }
+        self.model.fired("exclusion during an upload");
+    }
+
+    pub(crate) fn two_syncers(&mut self) {
+        self.model.syncs += 1;
+        let other = self.scene.closed_worker();
+        if self.scene.world.run(other.open(self.settings())).is_ok() {
+            let one = pin!(self.engine.sync(RunOptions::default()));
+            let two = pin!(other.sync(RunOptions::default()));
+            let _ = self.scene.world.run(join(one, two));
+            self.model.fired("second syncer");
+        }
+    }
+
+    pub(crate) fn freeze(&mut self, polls: u64) {
+        self.model.syncs += 2;
+        let other = self.scene.closed_worker();
+        let world = Rc::clone(&self.scene.world);
+        {
+            let mut frozen = pin!(self.engine.sync(RunOptions::default()));
+            if matches!(world.run_pinned(frozen.as_mut(), polls), End::Finished(_)) {
+                return;
+            }
+            world.sleep(600_000);
+            if world.run(other.open(self.settings())).is_ok() {
+                let _ = world.run(other.sync(RunOptions::default()));
+            }
+            // What it was about to send when it froze goes out late; nobody can hold it back.
+            self.scene.network.forget_waits();
+            let _ = world.run_pinned(frozen.as_mut(), u64::MAX);
+        }
+        self.model.fired("frozen syncer");
+    }
+
+    pub(crate) fn plan_disk_fault(&mut self, fault: u64, after: u64) {
+        let mut faults = self.scene.disk.faults.borrow_mut();
+        faults.extend((0..after).map(|_| StorageFault::None));
+        faults.push_back(match fault {
+            0 => StorageFault::Fails(StoreError::QuotaExceeded),
+            1 => StorageFault::Fails(StoreError::Closed),
+            2 => StorageFault::Fails(StoreError::Failed("AbortError".into())),
+            _ => StorageFault::FailsAfterCommit(StoreError::Failed("AbortError".into())),
+        });
+    }
+
+    pub(crate) fn plan_read_fault(&mut self, after: u64) {
+        let mut faults = self.scene.disk.read_faults.borrow_mut();
+        faults.extend((0..after).map(|_| None));
+        faults.push_back(Some(StoreError::Closed));
+    }
+
+    pub(crate) fn plan_network_faults(&mut self, fault: u64, times: u64, after: u64) {
+        let instead = |status: u16, body: &str| {
+            NetworkFault::Instead(Answer { status, body: body.to_owned(), ..Answer::default() })
+        };
+        let planned = match fault {
+            0 => NetworkFault::LostRequest,
+            1 => NetworkFault::LostAnswer,
+            2 => NetworkFault::Slow(3_000),
+            3 => NetworkFault::Slow(60_000),
+            4 => instead(500, ""),
+            5 => NetworkFault::Instead(Answer {
+                status: 503,
+                retry_after: Some("90".into()),
+                ..Answer::default()
+            }),
+            6 => instead(429, r#"{"success":false,"retry_after":30}"#),
+            7 => instead(200, "<html>Welcome to the hotel</html>"),
+            8 => instead(302, ""),
+            9 => instead(200, r#"{"success":false}"#),
+            10 => NetworkFault::AnswerReplaced(Answer {
+                status: 200,
+                body: r#"{"success":true,"data":{"page_visits_synced":0,"tab_aggregates_synced":0}}"#.into(),
+                ..Answer::default()
+            }),
+            11 => NetworkFault::AnswerCutOff,
+            12 => instead(413, ""),
+            13 => instead(401, ""),
+            14 => instead(400, r#"{"success":false,"errors":[]}"#),
+            _ => instead(204, ""),
+        };
+        if matches!(fault, 4 | 10 | 12 | 14) {
+            self.model.forged_refusals = true;
+        }
+        if times == 4 {
+            self.scene.network.question_faults.borrow_mut().push_back(Some(planned.clone()));
+        }
+        let mut faults = self.scene.network.faults.borrow_mut();
+        faults.extend((0..after).map(|_| None));
+        faults.extend((0..times).map(|_| Some(planned.clone())));
+    }
+}
