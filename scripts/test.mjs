@@ -19,6 +19,10 @@ const steps = [
       name: "prettier",
       run: (log) => command(log, "prettier", ["--check", "--log-level", "warn", FORMATTED]),
     },
+    {
+      name: "patches",
+      run: (log) => command(log, process.execPath, ["scripts/mutations.mjs", "--check"]),
+    },
   ],
   [{ name: "clippy", run: clippy }],
   [{ name: "build", run: (log) => command(log, process.execPath, ["scripts/build.mjs"]) }],
@@ -49,7 +53,7 @@ async function native(log) {
 
 async function simulation(log) {
   const program = ["--quiet", "--profile", "native", "-p", "heyho-simulation", "--bin", "simulate"];
-  await command(log, "cargo", ["run", ...program, "--", "--seeds", "10000"]);
+  await command(log, "cargo", ["run", ...program, "--", "--corpus", "--seeds", "10000"]);
 }
 
 async function inBrowser(log, browser, flag, driver) {
