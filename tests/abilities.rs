@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use heyho_simulation::network::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, aggregate, records, session};
-use heyho_simulation::server::Server;
+use heyho_simulation::server::{Poison, Server};
 use heyho_simulation::store::Disk;
 use heyho_sync::decisions::erasure::Scope;
 use heyho_sync::decisions::protocol::Answer;
@@ -537,4 +537,44 @@ fn the_status_tells_how_the_last_uploads_went() {
     drop(engine);
     let metrics = scene.status(&scene.worker()).metrics;
     assert_eq!((metrics.uploads, metrics.network_errors, metrics.alerts), (33, 3, vec!["success_rate"]));
+}
+
+#[test]
+fn what_was_refused_is_tried_once_more_when_the_server_has_another_version() {
+    let scene = scene_with(json!({ "version": "1" }));
+    scene.network.server.borrow_mut().poison.insert("v00005".into(), Poison::Named);
+    let engine = scene.worker();
+    let refused = |scene: &Scene, engine: &TestEngine| scene.status(engine).quarantined.total();
+    let tries = |scene: &Scene| {
+        let seen = scene.network.seen.borrow();
+        seen.iter().filter(|seen| seen.page_visits.iter().any(|visit| visit.id == "v00005")).count()
+    };
+    let next_day = |scene: &Scene, first: usize| {
+        scene.world.sleep(DAY_MS);
+        scene.record(&engine, first..first + 1);
+        while scene.status(&engine).pending.total() > 0 {
+            scene.sync(&engine);
+        }
+    };
+    next_day(&scene, 0);
+    scene.record(&engine, 1..10);
+    scene.sync(&engine);
+    assert_eq!(refused(&scene, &engine), 2, "the visit and its aggregate");
+    let before = tries(&scene);
+    next_day(&scene, 10);
+    assert_eq!(tries(&scene), before, "the same version is not asked again");
+
+    scene.network.server.borrow_mut().abilities = Some(json!({ "version": "2" }));
+    next_day(&scene, 20);
+    assert!(tries(&scene) > before);
+    assert_eq!(refused(&scene, &engine), 2, "it refuses them still");
+    let before = tries(&scene);
+    next_day(&scene, 30);
+    assert_eq!(tries(&scene), before, "once for each version");
+
+    scene.network.server.borrow_mut().abilities = Some(json!({ "version": "3" }));
+    scene.network.server.borrow_mut().poison.clear();
+    next_day(&scene, 40);
+    assert_eq!(refused(&scene, &engine), 0);
+    assert_eq!(scene.rows_left(), 0);
 }

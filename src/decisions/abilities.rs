@@ -23,6 +23,8 @@ pub struct Abilities {
     pub any_order: bool,
     /// Most ids in one preflight question; none where there is no preflight.
     pub preflight_ids: Option<usize>,
+    /// A fingerprint of the version that it names.
+    pub version: Option<u32>,
 }
 
 /// What was learnt of a server's abilities, and when.
@@ -37,6 +39,8 @@ pub struct Learnt {
     pub answered: bool,
     /// When it last refused a compressed body.
     pub gzip_refused_at: Option<UnixMillis>,
+    /// [`Learnt::versions`] when its refusals were last put to the test; none before the first sync with it.
+    pub refusals_of: Option<u32>,
 }
 
 impl Learnt {
@@ -52,6 +56,11 @@ impl Learnt {
         self.asked_at = Some(now);
         self.answered = said.is_some();
         self.abilities = said.unwrap_or_default();
+    }
+
+    /// Which versions of core and server speak with each other: what one pair refuses, the next may take.
+    pub fn versions(&self) -> u32 {
+        fingerprint(env!("CARGO_PKG_VERSION")) ^ self.abilities.version.unwrap_or_default()
     }
 
     /// Whether a body is to be compressed.
@@ -115,7 +124,12 @@ fn abilities_of(data: &Value) -> Option<Abilities> {
         any_order: data.get("references_in_any_order") == Some(&Value::Bool(true)),
         preflight_ids: number(data.get("preflight").and_then(|it| it.get("max_ids")))
             .filter(|most| *most >= LEAST_IDS_IN_A_QUESTION),
+        version: data.get("version").and_then(Value::as_str).map(fingerprint),
     })
+}
+
+fn fingerprint(text: &str) -> u32 {
+    text.bytes().fold(1, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)))
 }
 
 #[cfg(test)]

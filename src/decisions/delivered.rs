@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::words::kind::Kind;
 use crate::words::owner::Owner;
 use crate::words::policy::MOST_DELIVERED_REMEMBERED;
 use crate::words::record::Head;
@@ -51,21 +50,6 @@ impl Delivered {
         })?;
         Some(held == format!("{:016x}", hash(&[body])))
     }
-
-    /// The records of one owner, oldest first: kind, id, revision.
-    pub fn of_owner(&self, owner: &Owner) -> impl Iterator<Item = (Kind, &str, u64)> {
-        let owner = format!("{:016x}", hash_of_owner(Some(owner)));
-        self.0.lines().filter_map(move |line| {
-            let mut words = line.splitn(5, ' ');
-            let kind = match words.next()? {
-                "0" => Kind::PageVisit,
-                _ => Kind::TabAggregate,
-            };
-            let revision = words.next()?.parse().ok()?;
-            (words.next()? == owner).then_some(())?;
-            Some((kind, words.nth(1)?, revision))
-        })
-    }
 }
 
 fn hash_of_owner(owner: Option<&Owner>) -> u64 {
@@ -81,6 +65,7 @@ fn hash(texts: &[&str]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::kind::Kind;
 
     fn head(id: &str, revision: u32) -> Head {
         Head { kind: Kind::PageVisit, id: id.into(), revision, refers_to: None, bytes: 0, sites: Vec::new() }
@@ -107,8 +92,6 @@ mod tests {
         }
         let aggregate = Head { kind: Kind::TabAggregate, ..head("an id", 2) };
         assert_eq!(delivered.holds(Some(&owner("1")), &aggregate, "{}"), None);
-        assert_eq!(delivered.of_owner(&owner("1")).collect::<Vec<_>>(), [(Kind::PageVisit, "an id", 2)]);
-        assert_eq!(delivered.of_owner(&owner("2")).count(), 0);
     }
 
     #[test]

@@ -46,8 +46,13 @@ where
         }
         let answer = self.ask("/data/sync/capabilities", Payload::Nothing, None).await?;
         self.state.server.learnt.note(answer.as_ref(), now);
-        self.news.learnt = Some(self.state.server.clone());
+        self.remember_learnt();
         Ok(())
+    }
+
+    /// Lets what is known of the server now travel with the next write.
+    pub(super) fn remember_learnt(&mut self) {
+        self.news.learnt = Some(self.state.server.clone());
     }
 
     /// Asks the server something that is no upload; none where no answer came in time. A wait that the server asks for
@@ -101,7 +106,7 @@ where
     pub(super) async fn send_plain(&mut self, parcel: &mut Parcel<S::Body>) -> Result<(), Halt> {
         parcel.pack(None);
         self.state.server.learnt.gzip_refused_at = Some(self.engine.clock.now());
-        self.news.learnt = Some(self.state.server.clone());
+        self.remember_learnt();
         self.note(Box::new(|_| {})).await
     }
 }

@@ -13,6 +13,7 @@ mod login;
 mod preflight;
 mod record;
 mod retention;
+mod retrial;
 mod settings;
 mod slice;
 mod sync;

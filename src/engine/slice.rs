@@ -150,6 +150,7 @@ where
             return Ok(End::Stopped(stop));
         }
         self.learn_abilities().await?;
+        self.retry_refused().await?;
         loop {
             if let Some(piece) = self.state.unexplained.next_piece() {
                 self.try_pieces(piece).await?;

@@ -44,6 +44,8 @@ pub const KEEP_ALIVE_EVERY: Millis = Millis::from_secs(20);
 pub const EARLIEST_RETRY_ALARM: Millis = Millis::from_secs(30);
 /// Records of a kind read at once: three batches, measured best (fewer round trips, bounded memory).
 pub const WINDOW_RECORDS: usize = 300;
+/// Most quarantined records that are put back by themselves after a change of versions: one page in memory (rule 13).
+pub const MOST_RETRIED: usize = 500;
 /// Most attempts of one batch within a slice; the next come with an alarm.
 pub const ATTEMPTS_IN_A_SLICE: u32 = 3;
 /// The first wait after a failure; it doubles from there.

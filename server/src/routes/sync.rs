@@ -95,6 +95,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 #[derive(Serialize, ToSchema)]
 struct Capabilities {
+    /// This server's version: a client may try again what another version has refused.
+    version: &'static str,
     /// Content encodings of bodies.
     compression: [&'static str; 1],
     max_page_visits: usize,
@@ -123,6 +125,7 @@ struct Preflight {
 )]
 async fn capabilities() -> Json<Answer<Capabilities>> {
     Answer::of(Capabilities {
+        version: env!("CARGO_PKG_VERSION"),
         compression: ["gzip"],
         max_page_visits: policy::MAX_RECORDS_PER_KIND,
         max_tab_aggregates: policy::MAX_RECORDS_PER_KIND,
