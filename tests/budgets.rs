@@ -48,8 +48,8 @@ struct Asked {
     fetches: u32,
 }
 
-const CAPTURE: Asked = Asked { reads: 0, writes: 1, requests: 4, fetches: 0 };
-const CAPTURE_OF_TEN: Asked = Asked { reads: 0, writes: 1, requests: 22, fetches: 0 };
+const CAPTURE: Asked = Asked { reads: 0, writes: 1, requests: 5, fetches: 0 };
+const CAPTURE_OF_TEN: Asked = Asked { reads: 0, writes: 1, requests: 23, fetches: 0 };
 /// One that ends a visit.
 const TAB_EVENT: Asked = Asked { reads: 0, writes: 1, requests: 8, fetches: 0 };
 const STATUS: Asked = Asked { reads: 1, writes: 0, requests: 2, fetches: 0 };

@@ -78,8 +78,9 @@ pub const GROW_BYTES: usize = 32 * 1024;
 pub const FAILURES_BEFORE_SPLIT: u32 = 3;
 /// Unproven condemnations in a row before the server itself is doubted.
 pub const MOST_SUSPECTS: usize = 10;
-/// Acknowledged records that are remembered, so that their repetition is not queued: about 75 KB.
-pub const MOST_DELIVERED_REMEMBERED: usize = 1_000;
+/// Acknowledged records that are remembered, so that their repetition is not queued: about 15 KB, which a caller's
+/// capture reads.
+pub const MOST_DELIVERED_REMEMBERED: usize = 200;
 /// How far our clock may be from the server's to be believed in questions of days.
 pub const CLOCK_TOLERANCE: Millis = Millis::from_days(1);
 /// Uploads over which success, times and network errors are counted: about a day's, in 1.5 KB.
