@@ -14,6 +14,7 @@ use heyho_sync::decisions::status::State;
 use heyho_sync::engine::{RunOptions, Whereabouts};
 use heyho_sync::outbox::OutboxError;
 use heyho_sync::ports::store::StoreError;
+use heyho_sync::words::kind::PerKind;
 use heyho_sync::words::owner::Session;
 use heyho_sync::words::record::sites::SiteRules;
 use heyho_sync::words::time::{Millis, UnixMillis};
@@ -102,6 +103,23 @@ fn the_same_content_carries_the_same_idempotency_key() {
     assert_eq!(keys.len(), 3);
     assert_eq!(keys[0], keys[1]);
     assert_ne!(keys[1], keys[2]);
+}
+
+#[test]
+fn another_revision_of_a_record_has_another_idempotency_key() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    for revision in 1..=2 {
+        let visit = format!(
+            r#"{{"id":"v","url":"https://example.com/","visited_at":"2026-11-21T10:00:00.000Z","revision":{revision}}}"#
+        );
+        let records = PerKind { page_visits: vec![visit], tab_aggregates: Vec::new() };
+        scene.world.run(engine.record(records)).unwrap();
+        scene.sync(&engine);
+    }
+    let seen = scene.network.seen.borrow();
+    assert_eq!(seen.len(), 2);
+    assert_ne!(seen[0].idempotency_key, seen[1].idempotency_key);
 }
 
 #[test]

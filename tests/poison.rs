@@ -211,6 +211,19 @@ fn a_visit_whose_source_is_quarantined_is_sent_without_it() {
 }
 
 #[test]
+fn a_visit_whose_source_was_quarantined_long_before_is_sent_without_it() {
+    let scene = Scene::with(server(Manner::Strict, &[(5, Poison::Named)]));
+    let engine = scene.worker();
+    scene.record(&engine, 0..6);
+    settle(&scene, &engine);
+    scene.record(&engine, 6..8);
+    settle(&scene, &engine);
+    let server = scene.network.server.borrow();
+    let source = |id: &str| server.stored["user-1"][&('v', id.into())].arrived.source_page_visit_id.clone();
+    assert_eq!((source("v00006"), source("v00007").as_deref()), (None, Some("v00006")));
+}
+
+#[test]
 fn an_excluded_site_leaves_the_backlog_with_its_aggregates_and_nothing_of_it_is_sent() {
     let scene = Scene::default();
     let engine = scene.worker_as(session("user-1"));
