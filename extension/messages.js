@@ -2,14 +2,16 @@
 
 /**
  * What a page of the extension may ask of the background (`runtime.sendMessage`). Commands without an answer of their
- * own are answered with the new snapshot, a failure with {@link Failure}.
+ * own are answered with the new snapshot, a failure with {@link Failure}. `export` with `after` gives one piece, null for
+ * the first; without it all of them, which may be too much for one message.
  *
  * @typedef {{ type: "status" }
  *   | { type: "syncNow" }
  *   | { type: "signIn", email: string, password: string }
  *   | { type: "signOut" }
  *   | { type: "setSettings", settings: import("./settings.js").Change }
- *   | { type: "quarantine.list" | "archive.list" | "export" }
+ *   | { type: "quarantine.list" | "archive.list" }
+ *   | { type: "export", after?: string | null }
  *   | { type: "quarantine.retry" | "archive.restore", ids?: string[] }
  *   | { type: "quarantine.discard", ids: string[] }
  *   | { type: "whereIs", text: string }
@@ -27,6 +29,8 @@ const isIds = (value) => Array.isArray(value) && value.every(isText);
 /** @param {unknown} value */
 const isIdsOrAll = (value) => value === undefined || isIds(value);
 /** @param {unknown} value */
+const isPlace = (value) => value === undefined || value === null || isText(value);
+/** @param {unknown} value */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** @type {{ [Type in Request["type"]]: Record<string, (value: unknown) => boolean> }} */
@@ -41,7 +45,7 @@ const FIELDS = {
   "quarantine.discard": { ids: isIds },
   "archive.list": {},
   "archive.restore": { ids: isIdsOrAll },
-  export: {},
+  export: { after: isPlace },
   whereIs: { text: isText },
   import: { records: isText },
   forgetSite: { site: isText },

@@ -47,7 +47,7 @@ export async function answer(request) {
     case "whereIs":
       return core.whereIs(request.text);
     case "export":
-      return core.exportRecords();
+      return request.after === undefined ? core.exportRecords() : core.exportPiece(request.after);
     case "import":
       return core.importRecords(request.records);
     case "forgetSite":

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use heyho_simulation::network::NetworkFault;
-use heyho_simulation::scene::{Scene, TestEngine, aggregate, records, session};
+use heyho_simulation::scene::{Scene, TestEngine, aggregate, imported, records, session};
 use heyho_simulation::server::{Poison, Server};
 use heyho_simulation::store::Disk;
 use heyho_sync::decisions::erasure::Scope;
@@ -286,7 +286,7 @@ fn restored(stored: usize, backlog: usize, most_ids: usize) -> (Scene, TestEngin
         records.into_iter().map(line).collect()
     };
     let ndjson = lines("page_visit", records.page_visits) + &lines("tab_aggregate", records.tab_aggregates);
-    let imported = scene.world.run(engine.import(&ndjson)).unwrap();
+    let imported = scene.world.run(imported(&engine, &ndjson)).unwrap();
     assert_eq!(imported.recorded.captured, 2 * backlog as u64);
     scene.network.seen.borrow_mut().clear();
     scene.network.asked.borrow_mut().clear();

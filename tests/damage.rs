@@ -3,7 +3,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
-use heyho_simulation::scene::{Scene, TestEngine, session};
+use heyho_simulation::scene::{Scene, TestEngine, exported, session};
 use heyho_simulation::server::Server;
 use heyho_simulation::world::End;
 use heyho_sync::decisions::report::Outcome;
@@ -122,7 +122,7 @@ fn without_a_mirror_the_books_begin_anew_and_say_so_and_nobody_gets_the_rows() {
     scene.world.run(engine.change_settings(|settings| settings.session = Some(second))).unwrap();
     scene.sync(&engine);
     assert_eq!(scene.stored(), 12, "whose they are is not known any more");
-    let exported: String = scene.world.run(engine.export()).unwrap().concat();
+    let exported: String = scene.world.run(exported(&engine)).unwrap();
     assert_eq!(exported.lines().count(), 8);
     scene.assert_balanced(&engine, 8);
 }

@@ -14,7 +14,7 @@ use door::{
     seen, status, sync, value, visit,
 };
 use heyho_sync::boundary::SyncCore;
-use js_sys::{Function, JSON, Object, Reflect};
+use js_sys::{Function, JSON, JsString, Object, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -698,15 +698,59 @@ async fn an_import_takes_good_lines_and_tells_bad_ones() {
         String::new(),
         json!({ "kind": "tab_aggregate", "record": aggregate(1) }).to_string(),
     ];
-    let imported = value(&core.import_records(lines.join("\n")).await.unwrap());
+    let imported = value(&core.import_records(lines.join("\n").into()).await.unwrap());
     assert_eq!((&imported["captured"], &imported["heldAlready"]), (&json!(2), &json!(0)));
     let refused = json!([
         { "line": 2, "code": "not_a_record", "field": "" },
         { "line": 3, "code": "bad_url", "field": "url" },
     ]);
     assert_eq!(imported["refused"], refused);
-    let again = value(&core.import_records(lines.join("\n")).await.unwrap());
+    let again = value(&core.import_records(lines.join("\n").into()).await.unwrap());
     assert_eq!((&again["captured"], &again["heldAlready"]), (&json!(0), &json!(2)));
+}
+
+#[wasm_bindgen_test]
+async fn a_file_longer_than_a_piece_keeps_its_lines_numbers_and_comes_out_again_in_pieces() {
+    let core = open(json!({})).await;
+    let long = "x".repeat(2000);
+    let line = |n: usize| {
+        let url = json!(format!("https://example.org/{n}?{long}"));
+        let mut record = visit(n);
+        record["url"] = url;
+        json!({ "kind": "page_visit", "record": record }).to_string() + "\r\n"
+    };
+    let mut file: String = (1..=600).map(line).collect();
+    file += "not json";
+    let told = value(&core.import_records(file.as_str().into()).await.unwrap());
+    assert_eq!((&told["captured"], &told["refused"][0]["line"]), (&json!(600), &json!(601)));
+
+    let (mut pieces, mut after) = (Vec::new(), None);
+    loop {
+        let piece = value(&core.export_piece(after).await.unwrap());
+        pieces.push(piece["text"].as_str().unwrap().to_owned());
+        let Some(next) = piece["next"].as_str() else { break };
+        after = Some(next.to_owned());
+    }
+    assert!(pieces.len() > 1 && pieces.iter().all(|piece| piece.len() < 1 << 21));
+    assert_eq!(pieces.concat().lines().count(), 600);
+    assert_eq!(value(&core.export_records().await.unwrap()), json!(pieces));
+    let refused = core.export_piece(Some("somewhere".into())).await.unwrap_err();
+    assert_eq!(
+        seen(&refused),
+        json!({ "name": "ArgumentError", "code": "invalid_argument", "field": "after" })
+    );
+}
+
+#[wasm_bindgen_test]
+async fn a_long_file_takes_memory_for_a_piece_of_it() {
+    let core = open(json!({})).await;
+    let pages = || core::arch::wasm32::memory_size::<0>();
+    let file = JsString::from(" ".repeat(999) + "\n").repeat(64_000);
+    let before = pages();
+    let told = value(&core.import_records(file).await.unwrap());
+    assert_eq!((&told["captured"], &told["refused"]), (&json!(0), &json!([])));
+    let grown = (pages() - before) * 65_536;
+    assert!(grown < 8 << 20, "{grown} bytes for a file of 64 MB");
 }
 
 #[wasm_bindgen_test]

@@ -5,7 +5,7 @@
 use std::pin::pin;
 
 use heyho_simulation::network::NetworkFault;
-use heyho_simulation::scene::{SERVER_URLS, Scene, join, records, session};
+use heyho_simulation::scene::{SERVER_URLS, Scene, exported, imported, join, records, session};
 use heyho_simulation::store::{Disk, StorageFault};
 use heyho_simulation::world::End;
 use heyho_sync::decisions::protocol::Answer;
@@ -406,21 +406,21 @@ fn what_was_exported_comes_back_to_the_account_that_it_belongs_to() {
     let mut scene = Scene::default();
     let engine = scene.worker();
     scene.record(&engine, 0..2);
-    let file = scene.world.run(engine.export()).unwrap().concat();
+    let file = scene.world.run(exported(&engine)).unwrap();
     scene.disk = Disk::new();
     let engine = scene.worker_as(None);
     scene.network.server.borrow_mut().tokens.insert("token-2".into(), "user-2".into());
     let second = Session { access_token: "token-2".into(), ..session("user-2").unwrap() };
     scene.world.run(engine.change_settings(|settings| settings.session = Some(second))).unwrap();
-    let imported = scene.world.run(engine.import(&file)).unwrap();
-    assert_eq!((imported.recorded.captured, imported.refused.len()), (4, 0));
+    let told = scene.world.run(imported(&engine, &file)).unwrap();
+    assert_eq!((told.recorded.captured, told.refused.len()), (4, 0));
     scene.sync(&engine);
     assert!(!scene.network.server.borrow().stored.contains_key("user-2"));
     assert_eq!(scene.status(&engine).parked.total(), 4);
     // A file of somebody else's making says nothing of owners.
     let foreign = file.lines().map(|line| line.replacen("\"owner\"", "\"whose\"", 1) + "\n");
     let foreign: String = foreign.map(|line| line.replace("\"v0", "\"w0").replace("\"a0", "\"b0")).collect();
-    scene.world.run(engine.import(&foreign)).unwrap();
+    scene.world.run(imported(&engine, &foreign)).unwrap();
     scene.sync(&engine);
     assert_eq!(scene.network.server.borrow().stored["user-2"].len(), 4);
     scene.assert_balanced(&engine, 8);

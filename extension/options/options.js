@@ -19,6 +19,7 @@ import { drawRecords } from "../shared/records.js";
 import { bytes, duration, moment, number, translatePage, t } from "../shared/text.js";
 import { follow } from "../snapshot.js";
 import { viewOf } from "../popup/view.js";
+import { exportAll, importAll } from "./file.js";
 import { booksOf, checksOf, confirms, elsewhereOf, erasuresOf, factsOf } from "./view.js";
 
 /**
@@ -325,25 +326,29 @@ async function eraseAll() {
   button("erase").disabled = true;
 }
 
-async function exportAll() {
-  const { reply, problem } = await ask({ type: "export" });
-  if (problem) return answer("data-said", whatIsWrong(problem), true);
-  save(reply, `heyho-records-${new Date().toISOString().slice(0, 10)}.ndjson`);
-  answer("data-said", t({ key: "exported" }));
+async function exportFile() {
+  button("export").disabled = true;
+  const problem = await exportAll(`heyho-records-${new Date().toISOString().slice(0, 10)}.ndjson`, tellData);
+  button("export").disabled = false;
+  answer("data-said", problem ? whatIsWrong(problem) : t({ key: "exported" }), !!problem);
 }
 
 async function importFile() {
   const chosen = field("import");
   const file = chosen.files?.[0];
   if (!file) return;
-  const { reply, problem } = await ask({ type: "import", records: await file.text() });
+  chosen.disabled = true;
+  const { problem, captured, heldAlready, notTaken } = await importAll(file, tellData);
+  chosen.disabled = false;
   chosen.value = "";
-  if (problem) return answer("data-said", whatIsWrong(problem), true);
-  const { captured, heldAlready, notRecorded, refused } = reply;
-  const values = [captured, heldAlready, notRecorded + refused.length];
-  answer("data-said", t({ key: "imported", values }), notRecorded + refused.length > 0);
+  const told = t({ key: "imported", values: [captured, heldAlready, notTaken] });
+  if (problem) answer("data-said", [whatIsWrong(problem), told, t({ key: "importStopped" })].join(" "), true);
+  else answer("data-said", told, notTaken > 0);
   await command({ type: "status" });
 }
+
+/** @param {number} records */
+const tellData = (records) => answer("data-said", t({ key: "recordsSoFar", values: [records] }));
 
 /** @param {string} testId @param {() => unknown} act */
 function onSubmit(testId, act) {
@@ -372,7 +377,7 @@ part("retry-all").addEventListener("click", () => void aside({ type: "quarantine
 part("export-set-aside").addEventListener("click", () => void exportSetAside());
 askTwice(button("discard-all"), () => void discardAll());
 part("restore-all").addEventListener("click", () => void aside({ type: "archive.restore" }));
-part("export").addEventListener("click", () => void exportAll());
+part("export").addEventListener("click", () => void exportFile());
 field("import").addEventListener("change", () => void importFile());
 button("claim").addEventListener("click", () => void command({ type: "claimRecords" }));
 askTwice(button("discard-unclaimed"), () => void command({ type: "discardUnclaimed" }));

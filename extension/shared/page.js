@@ -52,7 +52,7 @@ export const whatIsWrong = ({ code, message }) =>
 /** @param {Problem} problem */
 export const whatHelps = ({ code }) => translated(`help_${code}`) ?? t({ key: "help_unexpected" });
 
-/** Lets the user keep `pieces` as a file. @param {string[]} pieces @param {string} name */
+/** Lets the user keep `pieces` as a file. @param {BlobPart[]} pieces @param {string} name */
 export function save(pieces, name) {
   const url = URL.createObjectURL(new Blob(pieces, { type: "application/x-ndjson" }));
   const link = document.createElement("a");

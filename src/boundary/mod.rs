@@ -4,6 +4,7 @@ mod aside;
 mod erasure;
 mod error;
 mod options;
+mod transfer;
 mod types;
 
 use std::cell::{Cell, RefCell};
@@ -159,18 +160,6 @@ impl SyncCore {
         let patch: SettingsPatch = options::read(patch)?;
         patch.check()?;
         self.engine.change_settings(|settings| patch.apply(settings)).await.map_err(from_engine)
-    }
-
-    /// Records what an exported file holds, one record a line; bad lines are told and stand in nobody's way.
-    #[wasm_bindgen(js_name = importRecords, unchecked_return_type = "Imported")]
-    pub async fn import_records(&self, ndjson: String) -> Result<JsValue, JsValue> {
-        self.engine.import(&ndjson).await.map(|imported| to_js(&imported)).map_err(from_engine)
-    }
-
-    /// Every record that is not on the server, as NDJSON in pieces of whole lines; `importRecords` takes them back.
-    #[wasm_bindgen(js_name = exportRecords, unchecked_return_type = "string[]")]
-    pub async fn export_records(&self) -> Result<JsValue, JsValue> {
-        self.engine.export().await.map(|pieces| to_js(&pieces)).map_err(from_engine)
     }
 
     /// Records that the server refuses.

@@ -80,6 +80,13 @@ export interface Imported extends Recorded {
   refused: Array<{ line: number; code: string; field: string }>;
 }
 
+/** A piece of an export: whole lines; all pieces one behind the other are the document. */
+export interface ExportPiece {
+  text: string;
+  /** What the next piece is asked for with; null at the end. */
+  next: string | null;
+}
+
 /** A record that was set aside. */
 export interface SetAside {
   kind: "page_visit" | "tab_aggregate";

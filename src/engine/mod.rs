@@ -29,7 +29,7 @@ pub use find::{Found, Whereabouts};
 pub use record::{EngineError, Recorded};
 pub use settings::Settings;
 pub use sync::RunOptions;
-pub use transfer::{Imported, RefusedLine};
+pub use transfer::{Bookmark, Exported, Imported, RefusedLine};
 
 use crate::decisions::backoff::Retry;
 use crate::decisions::status::{self, Present, Status};

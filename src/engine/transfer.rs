@@ -3,6 +3,9 @@
 //!
 //! A record keeps its owner on the way (rule 10); null is nobody, and a line without one is whoever's that imports it.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -12,12 +15,57 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Body, Row, Store, Table};
 use crate::ports::transport::Transport;
-use crate::words::key::KeyRange;
+use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
 use crate::words::owner::Owner;
 
 /// Lines of one transaction: memory stays bounded, and an import that is interrupted can be repeated.
 const LINES_AT_ONCE: usize = 500;
+
+/// A piece of an export ends behind the record that makes it as long as this: far below the 64 MB of one message.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// What an export holds, in its order: visits before what refers to them.
+const EXPORTED: [Table; 4] =
+    [Table::Outbox(Kind::PageVisit), Table::Outbox(Kind::TabAggregate), Table::Quarantine, Table::Archive];
+
+/// Where an export goes on; travels as a text that only [`Bookmark::from_str`] understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bookmark {
+    table: usize,
+    from: RowKey,
+}
+
+impl Default for Bookmark {
+    fn default() -> Self {
+        Self { table: 0, from: KeyRange::everything().from }
+    }
+}
+
+impl fmt::Display for Bookmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.table, self.from.packed())
+    }
+}
+
+impl FromStr for Bookmark {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (table, from) = text.split_once(':').ok_or(())?;
+        let from = from.parse().map_err(|_| ())?;
+        Ok(Self { table: table.parse().map_err(|_| ())?, from: RowKey::from_packed(from) })
+    }
+}
+
+/// A piece of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// Whole lines. All pieces one behind the other are the document.
+    pub text: String,
+    /// Where the next piece begins; none at the end.
+    pub next: Option<Bookmark>,
+}
 
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -41,6 +89,9 @@ pub struct Imported {
     pub recorded: Recorded,
     /// Lines that hold no record.
     pub refused: Vec<RefusedLine>,
+    /// Lines that were read.
+    #[serde(skip)]
+    pub lines: usize,
 }
 
 /// A line that holds no record.
@@ -61,20 +112,25 @@ where
     C: Clock,
     H: Host,
 {
-    /// Records what a file holds. A bad line is told and stands in nobody's way; a line that is held already counts
-    /// nowhere, so that the same file can be imported again.
+    /// Records what a file holds, of which this is the next piece, of whole lines; `imported` tells of those before.
+    /// A bad line is told and stands in nobody's way; a line that is held already counts nowhere, so that the same file
+    /// can be imported again, also where an import of it has died.
     ///
     /// # Errors
     /// [`EngineError::Outbox`] where the database fails; the lines before are kept then.
-    pub async fn import(&self, ndjson: &str) -> Result<Imported, EngineError> {
-        let mut imported = Imported::default();
+    pub async fn import(&self, piece: &str, imported: &mut Imported) -> Result<(), EngineError> {
         self.outbox.note_doubt().await?;
-        let lines: Vec<(usize, &str)> =
-            (1..).zip(ndjson.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
-        for some in lines.chunks(LINES_AT_ONCE) {
-            self.import_lines(some, &mut imported).await?;
+        let mut lines = Vec::new();
+        for line in piece.lines() {
+            imported.lines += 1;
+            if !line.trim().is_empty() {
+                lines.push((imported.lines, line));
+            }
+            if lines.len() == LINES_AT_ONCE {
+                self.import_lines(&std::mem::take(&mut lines), imported).await?;
+            }
         }
-        Ok(imported)
+        self.import_lines(&lines, imported).await
     }
 
     // Line by line, as far as neighbours belong to the same owner together.
@@ -135,41 +191,41 @@ where
         }
     }
 
-    /// Every record of this machine that is not on the server, of every owner, oldest first: what waits, what is in
-    /// quarantine, what is archived. In pieces of a bounded size, each of whole lines.
+    /// The records of this machine that are not on the server, of every owner: what waits, what is in quarantine, what
+    /// is archived, each oldest first. A piece of a bounded size, which begins at `from`.
+    ///
+    /// What goes to another place between two pieces may stand in the document twice; what is put back then may be
+    /// missing in it, and is here.
     ///
     /// # Errors
     /// [`EngineError::Outbox`] where the database fails.
-    pub async fn export(&self) -> Result<Vec<String>, EngineError> {
-        let mut pieces = Vec::new();
+    pub async fn export(&self, from: Bookmark) -> Result<Exported, EngineError> {
         let books = self.outbox.overview().await?.books;
         let owner_of = |epoch: u32| {
             let epoch = books.epochs().iter().find(|each| each.number == epoch);
             epoch.and_then(|epoch| serde_json::to_string(&epoch.owner).ok())
         };
-        for table in [
-            Table::Outbox(Kind::PageVisit),
-            Table::Outbox(Kind::TabAggregate),
-            Table::Quarantine,
-            Table::Archive,
-        ] {
-            let mut range = KeyRange::everything();
-            loop {
-                let rows = self.outbox.page(table, range, LINES_AT_ONCE).await?;
-                let Some(last) = rows.last() else { break };
-                range.from = last.key.next();
-                let mut owner = (0, None);
-                let mut piece = String::new();
-                for row in &rows {
-                    if owner.0 != row.key.epoch() {
-                        owner = (row.key.epoch(), owner_of(row.key.epoch()));
-                    }
-                    piece.push_str(&line_of(row, owner.1.as_deref()));
+        let (mut at, mut text) = (from, String::new());
+        let mut owner = (0, None);
+        while let Some(table) = EXPORTED.get(at.table) {
+            let range = KeyRange { from: at.from, ..KeyRange::everything() };
+            let rows = self.outbox.page(*table, range, LINES_AT_ONCE).await?;
+            for row in &rows {
+                if owner.0 != row.key.epoch() {
+                    owner = (row.key.epoch(), owner_of(row.key.epoch()));
                 }
-                pieces.push(piece);
+                text.push_str(&line_of(row, owner.1.as_deref()));
+                at.from = row.key.next();
+                if text.len() >= PIECE_BYTES {
+                    return Ok(Exported { text, next: Some(at) });
+                }
             }
+            if rows.len() == LINES_AT_ONCE {
+                return Ok(Exported { text, next: Some(at) });
+            }
+            at = Bookmark { table: at.table + 1, ..Bookmark::default() };
         }
-        Ok(pieces)
+        Ok(Exported { text, next: None })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::network::Network;
 use crate::random::Random;
 use crate::records::{Plan, identities, plan_again};
 use crate::referee;
-use crate::scene::{SERVER_URLS, Scene, TestEngine};
+use crate::scene::{SERVER_URLS, Scene, TestEngine, exported, imported};
 use crate::server::{Manner, Poison, Server};
 use crate::world::{End, World};
 
@@ -330,8 +330,8 @@ impl Run {
             Act::RetryQuarantine { which } => self.retry_quarantine(*which),
             Act::DiscardQuarantined { which } => self.discard_quarantined(*which),
             Act::Export => {
-                if let Ok(pieces) = self.scene.world.run(self.engine.export()) {
-                    self.file = Some(pieces.concat());
+                if let Ok(file) = self.scene.world.run(exported(&self.engine)) {
+                    self.file = Some(file);
                     self.model.fired("export");
                 }
             }
@@ -492,7 +492,7 @@ impl Run {
         let is_latest = |line: &&str| !newest_wins || self.model.is_latest(line);
         let file: String = file.lines().filter(is_latest).flat_map(|line| [line, "\n"]).collect();
         let lines = file.lines().count() as u64;
-        match self.scene.world.run(self.engine.import(&file)) {
+        match self.scene.world.run(imported(&self.engine, &file)) {
             Ok(imported) => {
                 let held = RecordError::RevisionHeld.code();
                 let refused = imported.refused.iter().find(|line| line.code != held);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use heyho_sync::decisions::report::Report;
 use heyho_sync::decisions::status::Status;
-use heyho_sync::engine::{Engine, Recorded, RunOptions, Settings};
+use heyho_sync::engine::{Bookmark, Engine, EngineError, Imported, Recorded, RunOptions, Settings};
 use heyho_sync::outbox::Outbox;
 use heyho_sync::ports::store::Table;
 use heyho_sync::words::kind::{Kind, PerKind};
@@ -136,6 +136,24 @@ impl Scene {
         assert_eq!(sum(&status.pending) + sum(&status.parked), self.rows_left() as u64);
         assert!(status.health.books_balance);
     }
+}
+
+/// The document that an export's pieces are together.
+pub async fn exported(engine: &TestEngine) -> Result<String, EngineError> {
+    let (mut document, mut at) = (String::new(), Some(Bookmark::default()));
+    while let Some(from) = at {
+        let piece = engine.export(from).await?;
+        document.push_str(&piece.text);
+        at = piece.next;
+    }
+    Ok(document)
+}
+
+/// Imports a document in one piece.
+pub async fn imported(engine: &TestEngine, document: &str) -> Result<Imported, EngineError> {
+    let mut imported = Imported::default();
+    engine.import(document, &mut imported).await?;
+    Ok(imported)
 }
 
 /// Runs two futures side by side.

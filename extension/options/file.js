@@ -1,0 +1,94 @@
+// @ts-check
+import { ask, save } from "../shared/page.js";
+
+/**
+ * Records to and from a file, a piece at a time: a browser bounds what one message may hold, and a backlog is long.
+ *
+ * @typedef {import("../shared/page.js").Problem} Problem
+ * @typedef {{ captured: number, heldAlready: number, notTaken: number, problem: Problem | null }} Imported
+ */
+
+/** Characters of a file that travel together, and the rest of their last line. */
+const PIECE_CHARS = 1 << 20;
+/** How often it is told how far it is, in milliseconds: whoever listens to it is to hear something else too. */
+const TELL_MS = 1_000;
+
+/**
+ * Lets the user keep every record that is not on the server.
+ *
+ * @param {string} name of the file
+ * @param {(records: number) => void} tell how many it are so far
+ * @returns {Promise<Problem | null>}
+ */
+export async function exportAll(name, tell) {
+  const count = counter(tell);
+  /** @type {Blob[]} */
+  const pieces = [];
+  /** @type {string | null} */
+  let after = null;
+  do {
+    const { reply, problem } = await ask({ type: "export", after });
+    if (problem) return problem;
+    count(linesIn(reply.text));
+    // The browser may keep these on its disk; a string stays in memory.
+    pieces.push(new Blob([reply.text]));
+    after = reply.next;
+  } while (after !== null);
+  save(pieces, name);
+  return null;
+}
+
+/**
+ * Takes the records of a file. What was taken before a problem stays, and is not taken again with the same file.
+ *
+ * @param {Blob} file @param {(records: number) => void} tell how many it are so far
+ * @returns {Promise<Imported>}
+ */
+export async function importAll(file, tell) {
+  const count = counter(tell);
+  /** @type {Imported} */
+  const sum = { captured: 0, heldAlready: 0, notTaken: 0, problem: null };
+  for await (const records of piecesOf(file, PIECE_CHARS)) {
+    const { reply, problem } = await ask({ type: "import", records });
+    if (problem) return { ...sum, problem };
+    sum.captured += reply.captured;
+    sum.heldAlready += reply.heldAlready;
+    sum.notTaken += reply.notRecorded + reply.refused.length;
+    count(linesIn(records));
+  }
+  return sum;
+}
+
+/**
+ * The text of a file in pieces of whole lines, each of at least `chars` characters but the last.
+ *
+ * @param {Blob} file @param {number} chars
+ */
+export async function* piecesOf(file, chars) {
+  const reader = file.stream().pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    text += read.value;
+    const end = text.length < chars ? 0 : text.lastIndexOf("\n") + 1;
+    if (end === 0) continue;
+    yield text.slice(0, end);
+    text = text.slice(end);
+  }
+  if (text) yield text;
+}
+
+/** @param {string} text */
+const linesIn = (text) => text.split("\n").length - 1;
+
+/** @param {(records: number) => void} tell */
+function counter(tell) {
+  let [sum, toldAt] = [0, 0];
+  /** @param {number} more */
+  const add = (more) => {
+    sum += more;
+    if (Date.now() - toldAt < TELL_MS) return;
+    toldAt = Date.now();
+    tell(sum);
+  };
+  return add;
+}
