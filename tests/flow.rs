@@ -324,6 +324,24 @@ fn a_write_that_fails_is_told_and_can_be_repeated() {
 }
 
 #[test]
+fn a_full_disk_is_shown_until_something_is_kept_again() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    let no_room = || scene.disk.faults.borrow_mut().push_back(StorageFault::Fails(StoreError::QuotaExceeded));
+    let problem = || scene.status(&engine).problem.map(|problem| problem.code);
+    no_room();
+    scene.world.run(engine.record(records(0..1))).unwrap_err();
+    assert_eq!((problem(), scene.status(&engine).state), (Some("storage"), State::Error));
+    scene.record(&engine, 0..1);
+    assert_eq!(problem(), None);
+    no_room();
+    scene.world.run(engine.sync(RunOptions::default())).unwrap_err();
+    assert_eq!((problem(), scene.rows_left()), (Some("storage"), 2));
+    scene.sync(&engine);
+    assert_eq!((problem(), scene.rows_left()), (None, 0));
+}
+
+#[test]
 fn a_settlement_that_fails_leaves_the_rows_and_the_next_run_settles_them() {
     let scene = Scene::default();
     let engine = scene.worker();

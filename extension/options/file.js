@@ -69,10 +69,9 @@ export async function* piecesOf(file, chars) {
   let text = "";
   for (let read = await reader.read(); !read.done; read = await reader.read()) {
     text += read.value;
-    const end = text.length < chars ? 0 : text.lastIndexOf("\n") + 1;
-    if (end === 0) continue;
-    yield text.slice(0, end);
-    text = text.slice(end);
+    // The browser gives as much as it likes at once.
+    for (let end; (end = text.indexOf("\n", chars - 1) + 1) > 0; text = text.slice(end))
+      yield text.slice(0, end);
   }
   if (text) yield text;
 }

@@ -2,7 +2,7 @@
 import { browser } from "../browser.js";
 import { t, translated } from "./text.js";
 
-/** @typedef {{ code: string, message: string }} Problem */
+/** @typedef {{ code: string, message: string, name?: string }} Problem */
 
 /** The part of the page with this `data-testid`. @param {string} testId @returns {HTMLElement} */
 export const part = (testId) =>
@@ -46,11 +46,14 @@ export async function ask(request) {
   }
 }
 
+/** The text about a problem; a database fails in more ways than need words of their own. @param {"problem" | "help"} about @param {Problem} problem */
+const words = (about, { code, name }) =>
+  translated(`${about}_${code}`) ?? (name === "StorageError" ? t({ key: `${about}_storage` }) : null);
 /** @param {Problem} problem */
-export const whatIsWrong = ({ code, message }) =>
-  translated(`problem_${code}`) || message || t({ key: "problem_unexpected" });
+export const whatIsWrong = (problem) =>
+  words("problem", problem) || problem.message || t({ key: "problem_unexpected" });
 /** @param {Problem} problem */
-export const whatHelps = ({ code }) => translated(`help_${code}`) ?? t({ key: "help_unexpected" });
+export const whatHelps = (problem) => words("help", problem) ?? t({ key: "help_unexpected" });
 
 /** Lets the user keep `pieces` as a file. @param {BlobPart[]} pieces @param {string} name */
 export function save(pieces, name) {

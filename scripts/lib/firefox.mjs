@@ -1,5 +1,5 @@
 // Firefox with the built extension, driven by selenium-webdriver.
-import { readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { Builder, By, until } from "selenium-webdriver";
 import firefox from "selenium-webdriver/firefox.js";
@@ -11,8 +11,15 @@ export const PATIENCE_MS = 60_000;
 // Firefox makes one up for each installation; fixed, so that the extension's pages can be named.
 const UUID = "6d1f0c52-7d5e-4d2c-9a3b-3f6a3f5f9e01";
 
-/** Starts Firefox without a window and installs the extension for as long as it runs; `preferences` are Firefox's own. */
-export async function launchFirefox(preferences = {}) {
+/**
+ * Starts Firefox without a window and installs an extension, this one if none is named; `preferences` are Firefox's own.
+ * With a `profile` folder, which is kept, it stays installed in that; else as long as the browser runs.
+ * `asksForConsent` tells whether its first page is to be waited for.
+ */
+export async function launchFirefox(
+  preferences = {},
+  { extension = path.join(root, "dist", "firefox"), profile = null, asksForConsent = true } = {},
+) {
   const manifest = JSON.parse(readFileSync(path.join(root, "manifest.json"), "utf8"));
   const id = manifest.browser_specific_settings.gecko.id;
   const options = new firefox.Options()
@@ -20,6 +27,11 @@ export async function launchFirefox(preferences = {}) {
     .addArguments("-headless")
     .setPreference("app.update.enabled", false)
     .setPreference("extensions.webextensions.uuids", JSON.stringify({ [id]: UUID }));
+  const isInstalled = profile !== null && existsSync(profile);
+  if (profile !== null) {
+    mkdirSync(profile, { recursive: true });
+    options.addArguments("-profile", profile).setPreference("xpinstall.signatures.required", false);
+  }
   for (const [name, value] of Object.entries(preferences)) options.setPreference(name, value);
   // Without system access this Firefox doesn't let a driver open an extension's pages.
   const service = new firefox.ServiceBuilder(programs.geckodriver()).addArguments("--allow-system-access");
@@ -28,10 +40,10 @@ export async function launchFirefox(preferences = {}) {
     .setFirefoxOptions(options)
     .setFirefoxService(service)
     .build();
-  await driver.installAddon(path.join(root, "dist", "firefox"), true);
-  const extension = new ExtensionFirefox(driver, id);
-  await extension.dismissFirstRun();
-  return extension;
+  if (!isInstalled) await driver.installAddon(extension, profile === null);
+  const browser = new ExtensionFirefox(driver, id);
+  if (asksForConsent) await browser.dismissFirstRun();
+  return browser;
 }
 
 export class ExtensionFirefox {
@@ -130,6 +142,14 @@ export class ExtensionFirefox {
       this.id,
     );
     await this.driver.setContext("content");
+  }
+
+  /** Kills the browser, whatever it is doing. Resolves when it is gone. */
+  async kill() {
+    const pid = (await this.driver.getCapabilities()).get("moz:processID");
+    process.kill(pid, "SIGKILL");
+    // The driver's own process ends too, and finds nobody to talk to.
+    await this.driver.quit().catch(() => {});
   }
 
   async close() {

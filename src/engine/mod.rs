@@ -33,12 +33,14 @@ pub use transfer::{Bookmark, Exported, Imported, RefusedLine};
 
 use crate::decisions::backoff::Retry;
 use crate::decisions::status::{self, Present, Status};
+use crate::decisions::sync_state::{Problem, ProblemCode};
 use crate::decisions::tracker::TrackerState;
 use crate::outbox::{Outbox, OutboxError, Overview};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
-use crate::ports::store::Store;
+use crate::ports::store::{Store, StoreError};
 use crate::ports::transport::Transport;
+use crate::words::time::UnixMillis;
 
 /// The engine over its ports.
 #[derive(Debug)]
@@ -52,6 +54,8 @@ pub struct Engine<S, T, C, H> {
     running: Cell<bool>,
     // How often something was erased here.
     erased: Cell<u32>,
+    // Since when the database has kept nothing, as far as this worker knows: that can't be written down there.
+    unkept: Cell<Option<UnixMillis>>,
     // The last wait, should the database not have taken it.
     heeds: Cell<Option<Retry>>,
     // What the tracker remembers; none before the first event. Events are taken one after another.
@@ -76,6 +80,7 @@ where
             changing: Mutex::new(()),
             running: Cell::new(false),
             erased: Cell::new(0),
+            unkept: Cell::new(None),
             heeds: Cell::new(None),
             tracker: Mutex::new(None),
         }
@@ -96,7 +101,10 @@ where
     /// # Errors
     /// [`OutboxError`] where the database can't be read.
     pub async fn status(&self) -> Result<Status, OutboxError> {
-        let Overview { books, state, .. } = self.outbox.overview().await?;
+        let Overview { books, mut state, .. } = self.outbox.overview().await?;
+        if let Some(since) = self.unkept.get() {
+            state.problem = Some(Problem { code: ProblemCode::Storage, since });
+        }
         let settings = self.settings.borrow();
         let present = Present {
             consent: settings.consent,
@@ -107,5 +115,20 @@ where
             now: self.clock.now(),
         };
         Ok(status::status(&books, &state, &present))
+    }
+
+    // Tells of a database that takes nothing any more, and of its taking something again.
+    fn noticing<R>(&self, written: Result<R, OutboxError>) -> Result<R, OutboxError> {
+        let unkept = match &written {
+            Ok(_) => None,
+            Err(OutboxError::Store(StoreError::QuotaExceeded | StoreError::Failed(_))) => {
+                self.unkept.get().or_else(|| Some(self.clock.now()))
+            }
+            Err(_) => self.unkept.get(),
+        };
+        if self.unkept.replace(unkept) != unkept {
+            self.host.changed();
+        }
+        written
     }
 }

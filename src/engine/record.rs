@@ -119,7 +119,7 @@ where
             return Ok(Recorded { not_recorded, ..Recorded::default() });
         }
         let capture = Capture { records, forbidden, owner, tracker: None };
-        let admission = self.outbox.append(capture, self.clock.now()).await?;
+        let admission = self.noticing(self.outbox.append(capture, self.clock.now()).await)?;
         self.host.changed();
         Ok(Recorded { captured: admission.captured, held_already: admission.held_already, not_recorded })
     }
@@ -175,7 +175,7 @@ where
             .await;
         let watching = state.is_watching();
         *remembered = Some(if result.is_ok() { state } else { before });
-        if result?.captured > 0 {
+        if self.noticing(result)?.captured > 0 {
             self.host.changed();
         }
         Ok(watching)

@@ -84,7 +84,7 @@ where
             self.host.arm_retry(Some(schedule::retry_alarm(None, started_at)));
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         };
-        let result = match self.run_slice(report, options, erased).await {
+        let result = match self.noticing(self.run_slice(report, options, erased).await) {
             // The next run, for which the alarm is armed, finds a database that works.
             Err(failure) => self.healed_after(failure.clone()).await.and(Err(failure)),
             done => done,
@@ -186,6 +186,7 @@ where
         let left = report.remaining.total() > 0;
         let erase_at = owner.and_then(|owner| state.erasures.next_at(&owner, now)).map(|at| at.max(next));
         self.host.arm_retry(if left { Some(next) } else { erase_at });
+        self.outbox.store().rests();
         Ok(report)
     }
 }

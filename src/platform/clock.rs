@@ -12,7 +12,7 @@ extern "C" {
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn performance_now() -> f64;
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
-    fn get_random_values(target: &Uint8Array);
+    pub(super) fn get_random_values(target: &Uint8Array);
 }
 
 /// The browser's clocks and randomness.

@@ -4,7 +4,7 @@
 //! first poll, drops that commit) is kept out by one rule: every transaction ends in `commit`, asked for when its last
 //! request has ended well.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -12,9 +12,10 @@ use std::task::{Context, Poll, Waker};
 use futures_util::future::{FutureExt, maybe_done};
 use rexie::{Direction, KeyRange as IdbKeyRange, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
 
 use super::row::{JsBody, from_number, from_stored, key_of, to_number, to_stored};
-use super::{generations, room, schema};
+use super::{generations, reserve, schema};
 use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError, Table};
 use crate::words::key::KeyRange;
 
@@ -26,13 +27,15 @@ pub struct IndexedDb {
     current: RefCell<Option<String>>,
     connection: RefCell<Option<Rc<Rexie>>>,
     commits_early: bool,
+    // Whether the reserve needs no more looking after in this worker's life.
+    reserved: Cell<bool>,
 }
 
 impl IndexedDb {
     /// The database `name`; opened, and created if need be, by the first transaction.
     pub fn new(name: String) -> Self {
         let (current, connection) = (RefCell::new(None), RefCell::new(None));
-        Self { name, current, connection, commits_early: is_chromium() }
+        Self { name, current, connection, commits_early: is_chromium(), reserved: Cell::new(false) }
     }
 
     /// Closes the connection; the next transaction opens a new one.
@@ -252,16 +255,25 @@ impl Store for IndexedDb {
         Box::pin(async move {
             let transaction = self.begin(&schema::ALL, TransactionMode::ReadWrite).await?;
             if let Some(changes) = decide(answers(&transaction, queries).await?) {
-                return match apply_all(transaction, &changes, self.commits_early).await {
-                    Err(StoreError::Failed(_)) if room::is_short(&changes).await => {
-                        Err(StoreError::QuotaExceeded)
-                    }
-                    ended => ended,
-                };
+                let applied = apply_all(transaction, &changes, self.commits_early).await;
+                // What frees room has to be written too: it gets the reserve, at its next attempt.
+                if applied == Err(StoreError::QuotaExceeded) && !changes.iter().any(captures) {
+                    self.close();
+                    self.reserved.set(true);
+                    reserve::give_back(&self.name).await;
+                }
+                return applied;
             }
             let _ = transaction.abort().await;
             Ok(())
         })
+    }
+
+    fn rests(&self) {
+        if !self.reserved.replace(true) {
+            let name = self.name.clone();
+            spawn_local(async move { drop(reserve::keep(&name).await) });
+        }
     }
 
     fn rebuild(&self) -> Pending<'_, ()> {
@@ -274,6 +286,10 @@ impl Store for IndexedDb {
             generations::move_on(&self.name, &damaged).await.map_err(failure)
         })
     }
+}
+
+fn captures(change: &Change<JsBody>) -> bool {
+    matches!(change, Change::Insert(Table::Outbox(_), _))
 }
 
 fn is_chromium() -> bool {
@@ -313,8 +329,10 @@ fn limit_of(limit: usize) -> Option<u32> {
 }
 
 // By the exception's name, never by its text, which may repeat what was stored.
-fn failure(error: rexie::Error) -> StoreError {
-    let rexie::Error::IdbError(error) = error else { return StoreError::Failed("commit refused".into()) };
+pub(super) fn failure(error: rexie::Error) -> StoreError {
+    // All that was asked for was taken, and refused at the commit: browsers do that where there is no room for it, or the
+    // disk fails. Which, rexie keeps to itself; that there is room left is told by browsers whose disk is full too.
+    let rexie::Error::IdbError(error) = error else { return StoreError::QuotaExceeded };
     let name = match error {
         idb::Error::DomException(exception) => exception.name(),
         idb::Error::TransactionOpenFailed(value)

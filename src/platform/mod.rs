@@ -6,6 +6,6 @@ mod generations;
 pub mod host;
 pub mod indexed_db;
 mod mirror;
-mod room;
+mod reserve;
 mod row;
 mod schema;

@@ -125,16 +125,12 @@ function replaced(target, name, stand_in) {
   return () => (target[name] = original);
 }
 
-/** From now on a commit ends in an abort, as it does when the disk is full. Returns what ends it. */
+/** From now on a commit ends in an abort, behind all requests, as it does when the disk is full. Returns what ends it. */
 export function abortAtCommit() {
   return replaced(IDBTransaction.prototype, "commit", function () {
-    this.abort();
+    const last = this.objectStore(this.objectStoreNames[0]).count();
+    last.onsuccess = () => this.abort();
   });
-}
-
-/** From now on the browser says that it has this much room in all, and that it is full. Returns what ends it. */
-export function fillDisk(quota) {
-  return replaced(StorageManager.prototype, "estimate", async () => ({ quota, usage: quota }));
 }
 
 /** From now on the `nth` row to be added is refused with an exception of this name. Returns what ends it. */

@@ -28,8 +28,6 @@ extern "C" {
     async fn without_table(name: &str, missing: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = databasesOf, catch)]
     async fn databases_of(name: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(js_name = fillDisk)]
-    fn fill_disk(quota: f64) -> Function;
     #[wasm_bindgen(js_name = abortAtCommit)]
     fn abort_at_commit() -> Function;
     #[wasm_bindgen(js_name = refuseAdd)]
@@ -46,9 +44,10 @@ macro_rules! for_every_indexed_db_case {
             a_connection_gives_way_to_a_new_version_and_is_reopened
             a_deleted_database_is_made_anew_by_the_next_transaction
             a_database_of_a_newer_version_can_not_be_used
+            a_database_that_was_rebuilt_and_is_of_a_newer_version_can_not_be_used_either
             an_abort_at_the_commit_is_an_error_and_leaves_nothing
             a_full_disk_is_told_as_such_and_leaves_nothing
-            a_disk_that_is_full_at_the_commit_is_told_as_such
+            a_full_disk_costs_the_reserve_for_what_frees_room_alone
             rows_that_can_not_be_read_are_left_out_and_others_come_in_their_place
             a_database_without_one_of_its_tables_is_left_behind_for_one_with_all_that_it_held
             a_copy_that_is_interrupted_goes_on_and_counts_only_when_it_is_whole
@@ -152,11 +151,21 @@ pub async fn a_database_of_a_newer_version_can_not_be_used(name: String) {
     assert_eq!(insert(&IndexedDb::new(name), [2]).await, Err(StoreError::Newer));
 }
 
+pub async fn a_database_that_was_rebuilt_and_is_of_a_newer_version_can_not_be_used_either(name: String) {
+    let store = IndexedDb::new(name.clone());
+    insert(&store, [1]).await.unwrap();
+    store.rebuild().await.unwrap();
+    assert_eq!(rows(&store).await, Ok(1));
+    raise_version(&format!("{name}~2"), 9).await.unwrap();
+    assert_eq!(rows(&IndexedDb::new(name.clone())).await, Err(StoreError::Newer));
+    assert_eq!(names(&name).await, [format!("{name}~2")], "none is begun beside it");
+}
+
 pub async fn an_abort_at_the_commit_is_an_error_and_leaves_nothing(name: String) {
     let store = IndexedDb::new(name);
     insert(&store, [1]).await.unwrap();
     let fault = Fault(abort_at_commit());
-    assert!(matches!(insert(&store, 2..=9).await, Err(StoreError::Failed(_))));
+    assert_eq!(insert(&store, 2..=9).await, Err(StoreError::QuotaExceeded), "there is hardly another reason");
     drop(fault);
     assert_eq!(rows(&store).await, Ok(1));
     insert(&store, 2..=9).await.unwrap();
@@ -172,13 +181,23 @@ pub async fn a_full_disk_is_told_as_such_and_leaves_nothing(name: String) {
     assert_eq!(rows(&store).await, Ok(1));
 }
 
-pub async fn a_disk_that_is_full_at_the_commit_is_told_as_such(name: String) {
-    let store = IndexedDb::new(name);
+pub async fn a_full_disk_costs_the_reserve_for_what_frees_room_alone(name: String) {
+    let store = IndexedDb::new(name.clone());
+    let delete = || async {
+        let change = Change::Delete(TABLE, KeyRange::everything());
+        store.update(&[], |_| Ok::<_, StoreError>((vec![change], ()))).await
+    };
     insert(&store, [1]).await.unwrap();
-    let faults = [Fault(abort_at_commit()), Fault(fill_disk(5e6))];
+    store.rests();
+    while names(&name).await.len() < 2 {}
+    let fault = Fault(abort_at_commit());
     assert_eq!(insert(&store, 2..=9).await, Err(StoreError::QuotaExceeded));
-    drop(faults);
-    assert_eq!(rows(&store).await, Ok(1));
+    assert_eq!(names(&name).await.len(), 2);
+    assert_eq!(delete().await, Err(StoreError::QuotaExceeded));
+    assert_eq!(names(&name).await, [name.as_str()]);
+    drop(fault);
+    delete().await.unwrap();
+    assert_eq!(rows(&store).await, Ok(0));
 }
 
 pub async fn rows_that_can_not_be_read_are_left_out_and_others_come_in_their_place(name: String) {

@@ -239,6 +239,9 @@ pub trait Store {
     /// Reads, asks `decide` once, and changes, within one transaction.
     fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, Self::Body>) -> Pending<'a, ()>;
 
+    /// Told when nothing is to be written for now: the time to put some room aside for a full disk.
+    fn rests(&self) {}
+
     /// Sets a database aside that can't be used ([`StoreError::Broken`]), and puts a new one in its place with all that
     /// can be read. A rebuilding that was interrupted goes on with the next call, or with the next transaction.
     fn rebuild(&self) -> Pending<'_, ()> {
