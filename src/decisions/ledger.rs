@@ -32,6 +32,7 @@ pub enum Place {
 
 /// How many records of one kind are where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Every record ever captured.
     pub captured: u64,

@@ -20,7 +20,7 @@ pub enum Outcome {
 /// What one run did (`SyncReport`). `attempted = skipped + updated + created + errored + timed_out`, in records; a record
 /// that was tried more than once counts by its last attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Report {
     /// Whether anything is left.
     pub outcome: Outcome,

@@ -198,3 +198,17 @@ impl SyncState {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails is to panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_or_a_newer_release_has_written_can_be_read() {
+        let text = r#"{"token":3,"lastReport":{"batches":2,"ofANewerOne":[1]},"server":{"origin":"https://a.example"},"ofANewerOne":{}}"#;
+        let state: SyncState = serde_json::from_str(text).unwrap();
+        assert_eq!((state.token, state.last_report.unwrap().batches), (3, 2));
+        assert!(!state.server.gives_counts && state.erasures.there.is_empty());
+    }
+}

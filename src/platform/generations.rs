@@ -10,7 +10,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
+use super::indexed_db::failure;
 use super::schema;
+use crate::ports::store::StoreError;
 
 /// Values that are copied at once.
 const PAGE: u32 = 200;
@@ -38,11 +40,12 @@ fn generation_of(base: &str, name: &str) -> Option<u32> {
 /// The name of the generation that is in use.
 pub async fn current(base: &str) -> String {
     let newest = newest(base).await.unwrap_or(1);
-    // One that is not marked is a copy that was interrupted.
-    if newest > 1 && !is_marked(&name_of(base, newest)).await.unwrap_or(false) {
-        return name_of(base, newest - 1);
-    }
-    name_of(base, newest)
+    // One that is not marked is a copy that was interrupted; one that only a newer release can open is in use there.
+    let is_in_use = newest < 2
+        || is_marked(&name_of(base, newest))
+            .await
+            .unwrap_or_else(|error| failure(error) == StoreError::Newer);
+    name_of(base, if is_in_use { newest } else { newest - 1 })
 }
 
 async fn newest(base: &str) -> Option<u32> {
