@@ -47,6 +47,8 @@ export async function launchFirefox(
 }
 
 export class ExtensionFirefox {
+  #isKilled = false;
+
   constructor(driver, id) {
     this.driver = driver;
     this.id = id;
@@ -147,12 +149,13 @@ export class ExtensionFirefox {
   /** Kills the browser, whatever it is doing. Resolves when it is gone. */
   async kill() {
     const pid = (await this.driver.getCapabilities()).get("moz:processID");
+    this.#isKilled = true;
     process.kill(pid, "SIGKILL");
     // The driver's own process ends too, and finds nobody to talk to.
     await this.driver.quit().catch(() => {});
   }
 
   async close() {
-    await this.driver.quit();
+    if (!this.#isKilled) await this.driver.quit();
   }
 }

@@ -53,7 +53,9 @@ class Either {
 
   /** Lets the extension's own one-shot alarm fire now. */
   fireAlarm() {
-    return this.evaluate(`(globalThis.browser ?? chrome).alarms.create("sync-retry", { when: Date.now() })`);
+    return this.evaluate(
+      `(async () => (globalThis.browser ?? chrome).alarms.create("sync-retry", { when: Date.now() }))()`,
+    );
   }
 
   openPopup = () => this.open(...POPUP);
@@ -117,7 +119,7 @@ class EitherChromium extends Either {
   send = (message) => this.page.evaluate((request) => chrome.runtime.sendMessage(request), message);
   tell = (message) => new Popup(this.page).tell(message);
   evaluate = (expression) => this.page.evaluate(expression);
-  click = (selector) => this.page.locator(selector).click();
+  click = (selector) => this.page.locator(selector).first().click();
   type = (selector, text) => this.page.locator(selector).fill(text);
   waitFor = (selector, text) =>
     this.page
@@ -126,9 +128,10 @@ class EitherChromium extends Either {
       .waitFor();
   die = () => this.browser.stopWorker();
 
-  async visit(url) {
+  async visit(url, meanwhile = async () => {}) {
     const page = await this.browser.context.newPage();
     await page.goto(url);
+    await meanwhile();
     await page.close();
     await this.page.bringToFront();
   }
@@ -249,8 +252,9 @@ class EitherFirefox extends Either {
     await this.#within(selector, async (element) => !text || (await element.getText()).includes(text));
   }
 
-  async visit(url) {
+  async visit(url, meanwhile = async () => {}) {
     await this.firefox.driver.get(url);
+    await meanwhile();
     await this.openPopup();
   }
 

@@ -63,47 +63,6 @@ test("an address that is not secure is refused in words", async () => {
   assert.equal((await popup.ask({ type: "status" })).settings.serverUrl, backend.base);
 });
 
-test("what the server refuses is shown with its words, marked on the button, and stored on retry", async () => {
-  tap.refuses = "http://refused.example/harbour";
-  await visit("http://fine.example/harbour");
-  await visit(tap.refuses);
-  await popup.ask({ type: "syncNow" });
-  await popup.until(({ quarantined }) => quarantined.pageVisits === 1);
-  const badge = () => options.evaluate(() => chrome.action.getBadgeText({}));
-  assert.equal(await badge(), "!");
-
-  await part("quarantine-list").getByText("refused.example/harbour").waitFor();
-  await part("quarantine-list").getByText("the harbour master says no").waitFor();
-  await popup.part("quarantined").locator("summary").click();
-  await popup.part("quarantine-list").getByText("the harbour master says no").waitFor();
-
-  tap.refuses = null;
-  await popup
-    .part("quarantine-list")
-    .getByRole("button", { name: /Try again/ })
-    .click();
-  await popup.until(({ quarantined }) => quarantined.pageVisits === 0);
-  await popup.ask({ type: "syncNow" });
-  const { pageVisits } = await account.rows();
-  assert.ok(pageVisits.some(({ url }) => url === "http://refused.example/harbour"));
-  await options.waitForFunction(async () => (await chrome.action.getBadgeText({})) === "");
-});
-
-test("a refused record is given up only on the second click", async () => {
-  tap.refuses = "http://given-up.example/harbour";
-  await visit("http://fine.example/another-harbour");
-  await visit(tap.refuses);
-  await popup.ask({ type: "syncNow" });
-  const giveUp = part("quarantine-list").getByRole("button", { name: /Give up/ });
-  await giveUp.click();
-  await giveUp.getByText("Really?").waitFor();
-  assert.equal((await popup.ask({ type: "status" })).quarantined.pageVisits, 1);
-  await giveUp.click();
-  const { discarded } = await popup.until(({ quarantined }) => quarantined.pageVisits === 0);
-  assert.equal(discarded.pageVisits, 1);
-  tap.refuses = null;
-});
-
 test("a record that waits is found by a part of its address, and one that was delivered is told to be gone", async () => {
   tap.instead = 503;
   await visit("http://waiting.example/harbour");
@@ -166,6 +125,8 @@ test("the heartbeat beats only while somebody reads", async () => {
 });
 
 test("a site is forgotten, and everything is erased for the typed word, here and on the server", async () => {
+  await visit("http://fine.example/harbour");
+  await popup.ask({ type: "syncNow" });
   await part("forget-site").fill("fine.example");
   await part("forget").click();
   await part("forget-said").getByText("Forgotten on this computer.").waitFor();

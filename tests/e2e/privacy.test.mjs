@@ -1,15 +1,11 @@
 // What leaves the browser, looked at on its way: both browsers, the real backend, words that must not be seen.
 import assert from "node:assert/strict";
-import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { launchChromium } from "../../scripts/lib/chromium.mjs";
-import { launchFirefox } from "../../scripts/lib/firefox.mjs";
+import { BROWSERS } from "./either.mjs";
 import { CREDENTIALS, World } from "./support.mjs";
 import { Wiretap } from "./wiretap.mjs";
 
-const BROWSERS = { Chromium: inChromium, Firefox: inFirefox };
-
-for (const [name, launch] of Object.entries(BROWSERS)) {
+for (const [name, begin] of Object.entries(BROWSERS)) {
   describe(name, () => {
     let world, backend, account, tap, browser;
 
@@ -18,7 +14,7 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       ({ backend, account } = await world.backend());
       tap = await Wiretap.begin(backend);
       world.endsWith(() => tap.end());
-      browser = await launch(world, tap.port);
+      browser = await begin(world, { port: tap.port, asksForConsent: true });
     });
     after(() => world.end());
 
@@ -133,65 +129,4 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       );
     });
   });
-}
-
-async function inChromium(world, port) {
-  const browser = await launchChromium({
-    profile: path.join(world.folder, "profile"),
-    args: [`--proxy-server=127.0.0.1:${port}`, "--proxy-bypass-list=<-loopback>"],
-  });
-  world.endsWith(() => browser.close());
-  const popup = await browser.openPopup();
-  return {
-    ask: (message) => popup.ask(message),
-    async answer(word) {
-      const page = await browser.context.newPage();
-      await page.goto(`chrome-extension://${browser.extensionId}/firstrun/firstrun.html`);
-      await page.getByTestId(`consent-${word}`).click();
-      await page.locator(`body[data-answer="${word}"]`).waitFor();
-      await page.close();
-    },
-    async visit(url) {
-      const page = await browser.context.newPage();
-      await page.goto(url);
-      await page.close();
-      await popup.page.bringToFront();
-    },
-    /** From the extension's own page: a driver's contexts are not the windows that a user opens. */
-    async visitPrivately(url, arrived) {
-      await popup.page.evaluate(async (address) => {
-        await chrome.windows.create({ url: address, incognito: true });
-      }, url);
-      await arrived;
-    },
-  };
-}
-
-async function inFirefox(world, port) {
-  const firefox = await launchFirefox({
-    "network.proxy.type": 1,
-    "network.proxy.http": "127.0.0.1",
-    "network.proxy.http_port": port,
-    "network.proxy.allow_hijacking_localhost": true,
-  });
-  world.endsWith(() => firefox.close());
-  await firefox.openPopup();
-  return {
-    async ask(message) {
-      const reply = await firefox.ask(message);
-      if (reply?.error) throw new Error(`${message.type}: ${reply.error.code}`);
-      return reply;
-    },
-    async answer(word) {
-      await firefox.openPage("firstrun/firstrun.html", 'body:not([data-answer="unknown"])');
-      await firefox.part(`consent-${word}`).click();
-      await firefox.waitFor(`body[data-answer="${word}"]`);
-      await firefox.openPopup();
-    },
-    async visit(url) {
-      await firefox.driver.get(url);
-      await firefox.openPopup();
-    },
-    visitPrivately: (url, arrived) => firefox.visitPrivately(url, arrived),
-  };
 }

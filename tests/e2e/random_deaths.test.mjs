@@ -1,5 +1,5 @@
 // The background dies at random moments under steady browsing: Chromium's worker is killed, Firefox's event page is
-// terminated. HEYHO_KILLS says how often.
+// terminated. HEYHO_KILLS says how often, HEYHO_SEED when: the same moments again, as far as a browser repeats itself.
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { test } from "node:test";
@@ -8,6 +8,7 @@ import { PAGES } from "../../scripts/lib/site.mjs";
 import { CREDENTIALS, records, World } from "./support.mjs";
 
 const DEATHS = Number(process.env.HEYHO_KILLS ?? 10);
+const SEED = Number(process.env.HEYHO_SEED ?? Date.now() % 1_000_000);
 const RECORDS_EACH = 3;
 // About as long as it takes to capture and upload what each turn brings.
 const LONGEST_LIFE_MS = 250;
@@ -20,6 +21,8 @@ for (const [browser, begin] of Object.entries({ Chromium: inChromium, Firefox: i
     const site = await world.site();
     const stage = await begin(world, backend.base);
 
+    t.diagnostic(`HEYHO_SEED=${SEED}`);
+    const random = randomFrom(SEED);
     const ids = { pageVisits: [], tabAggregates: [] };
     const paths = Object.keys(PAGES);
     for (let death = 0; death < DEATHS; death++) {
@@ -29,7 +32,7 @@ for (const [browser, begin] of Object.entries({ Chromium: inChromium, Firefox: i
       ids.tabAggregates.push(...made.tabAggregates);
       await stage.browse(site + paths[death % paths.length]);
       await stage.tell({ type: "syncNow" });
-      await pause(Math.random() * LONGEST_LIFE_MS);
+      await pause(random() * LONGEST_LIFE_MS);
       await stage.die();
     }
 
@@ -48,6 +51,17 @@ for (const [browser, begin] of Object.entries({ Chromium: inChromium, Firefox: i
     }
     assert.ok(rows.pageVisits.length > ids.pageVisits.length, "what was browsed arrived too");
   });
+}
+
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). @param {number} seed */
+function randomFrom(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
 }
 
 /** Syncs until nothing is left: a run that a death has left behind may be in the way of the first. */

@@ -1,5 +1,6 @@
 // The extension is updated while records wait: from the layout of the first builds, in the middle of an upload, and back.
 import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { BROWSERS, built } from "./either.mjs";
@@ -96,6 +97,17 @@ for (const [name, begin] of Object.entries(BROWSERS)) {
       await browser.openPopup();
       await browser.shows("problem-what", "A newer release of this extension");
       assert.deepEqual(await rows(), [WAITING, WAITING]);
+    });
+
+    test("a module that can't be loaded is told by the popup and on the button", async () => {
+      const broken = await releaseLike(path.join(world.folder, "broken"), name, (manifest) => {
+        manifest.version = "0.9.1";
+      });
+      await rm(path.join(broken, "heyho_sync_bg.wasm"));
+      await browser.update(broken);
+      await browser.openPopup();
+      await browser.shows("state", "Something is wrong");
+      assert.equal(await browser.evaluate("(globalThis.browser ?? chrome).action.getBadgeText({})"), "!");
     });
   });
 }

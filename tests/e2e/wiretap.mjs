@@ -7,6 +7,7 @@ import { gunzipSync } from "node:zlib";
 /** Emits the host of each request. */
 export class Wiretap extends EventEmitter {
   #server;
+  #port;
   #backend;
 
   /** Each request that was made, with its body as text: `{ url, host, headers, body }`. */
@@ -52,6 +53,20 @@ export class Wiretap extends EventEmitter {
   /** Resolves with the next request to a host. */
   hears(host) {
     return once(this, host);
+  }
+
+  /** From now on nothing can be reached any more, as without a network. */
+  async cutOff() {
+    this.#port = this.port;
+    const closed = once(this.#server, "close");
+    this.end();
+    await closed;
+  }
+
+  /** Ends that. */
+  async connectAgain() {
+    this.#server.listen(this.#port, "127.0.0.1");
+    await once(this.#server, "listening");
   }
 
   end() {
