@@ -52,7 +52,7 @@ async function native(log) {
 }
 
 async function simulation(log) {
-  const program = ["--quiet", "--profile", "native", "-p", "heyho-simulation", "--bin", "simulate"];
+  const program = ["--quiet", "--profile", "simulation", "-p", "heyho-simulation", "--bin", "simulate"];
   await command(log, "cargo", ["run", ...program, "--", "--corpus", "--seeds", "10000"]);
 }
 

@@ -3,6 +3,8 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
+use std::rc::Rc;
+
 use heyho_simulation::scene::{Scene, TestEngine, exported, session};
 use heyho_simulation::server::Server;
 use heyho_simulation::world::End;
@@ -19,7 +21,7 @@ const AGGREGATES: Table = Table::Outbox(Kind::TabAggregate);
 const GARBAGE: &str = "not a document at all";
 
 /// Changes the disk behind everybody's back.
-fn tamper(scene: &Scene, changes: Vec<Change<String>>) {
+fn tamper(scene: &Scene, changes: Vec<Change<Rc<str>>>) {
     let mut changes = Some(changes);
     scene.world.run(scene.disk.memory.transact(&[], &mut |_| changes.take())).unwrap();
 }

@@ -96,7 +96,8 @@ fn traces(scene: &Scene) -> Vec<String> {
     let of_rows = Table::ALL.into_iter().flat_map(|table| {
         let rows = scene.disk.memory.rows(table);
         rows.into_iter().flat_map(|row| {
-            let words = [row.body.clone(), row.note.clone().unwrap_or_default(), row.head.sites.join(" ")];
+            let words =
+                [row.body.to_string(), row.note.clone().unwrap_or_default(), row.head.sites.join(" ")];
             words.into_iter().filter(|text| text.contains(SENTINEL))
         })
     });

@@ -1,8 +1,7 @@
 //! What goes into the next request (rules 2, 3 and 6).
 
-use std::collections::{HashMap, HashSet};
-
 use super::protocol::EMPTY_BODY_BYTES;
+use crate::words::hash::{HashMap, HashSet};
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::order;
@@ -105,7 +104,7 @@ pub fn cut(heads: &PerKind<Vec<Candidate<'_>>>, limits: &Limits) -> Cut {
 
 /// Of the rows of each record, the index of the one that is sent: the latest revision, the earlier row of equals.
 pub fn latest_of_each<'a>(rows: impl Iterator<Item = (&'a str, u32)>) -> Vec<usize> {
-    let mut latest = HashMap::<&str, (u32, usize)>::new();
+    let mut latest = HashMap::<&str, (u32, usize)>::default();
     for (index, (id, revision)) in rows.enumerate() {
         let held = latest.entry(id).or_insert((revision, index));
         if revision > held.0 {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::words::hash::HashMap;
 use crate::words::owner::Owner;
 use crate::words::policy::MOST_DELIVERED_REMEMBERED;
 use crate::words::record::Head;
@@ -32,23 +33,30 @@ impl Delivered {
             let (owner, body) = (hash_of_owner(owner), hash(&[body]));
             let _ = writeln!(
                 self.0,
-                "{} {} {owner:016x} {body:016x} {}",
+                "{} {} {owner:016x} {} {body:016x}",
                 head.kind as u8, head.revision, head.id
             );
         }
     }
 
+    /// The same to look records up in.
+    pub fn index(&self) -> Index<'_> {
+        Index(self.0.lines().filter_map(|line| line.rsplit_once(' ')).collect())
+    }
+}
+
+/// The remembered bodies, by owner, id and revision.
+pub struct Index<'a>(HashMap<&'a str, &'a str>);
+
+impl Index<'_> {
     /// Whether it holds the record at this revision for this owner; if so, whether with the same body.
     pub fn holds(&self, owner: Option<&Owner>, head: &Head, body: &str) -> Option<bool> {
         if self.0.is_empty() {
             return None;
         }
-        let beginning = format!("{} {} {:016x} ", head.kind as u8, head.revision, hash_of_owner(owner));
-        let held = self.0.lines().find_map(|line| {
-            let (held, id) = line.strip_prefix(&beginning)?.split_once(' ')?;
-            (id == head.id).then_some(held)
-        })?;
-        Some(held == format!("{:016x}", hash(&[body])))
+        let name = format!("{} {} {:016x} {}", head.kind as u8, head.revision, hash_of_owner(owner), head.id);
+        let held = self.0.get(name.as_str())?;
+        Some(*held == format!("{:016x}", hash(&[body])))
     }
 }
 
@@ -81,7 +89,7 @@ mod tests {
         delivered.add(Some(&owner("1")), &head("an id", 2), "{}");
         let delivered = Delivered::of(Some(delivered.into_text()));
         let holds = |account: &str, id: &str, revision, body: &str| {
-            delivered.holds(Some(&owner(account)), &head(id, revision), body)
+            delivered.index().holds(Some(&owner(account)), &head(id, revision), body)
         };
         assert_eq!(holds("1", "an id", 2, "{}"), Some(true));
         assert_eq!(holds("1", "an id", 2, "{ }"), Some(false));
@@ -91,7 +99,7 @@ mod tests {
             assert_eq!(holds(account, id, revision, "{}"), None);
         }
         let aggregate = Head { kind: Kind::TabAggregate, ..head("an id", 2) };
-        assert_eq!(delivered.holds(Some(&owner("1")), &aggregate, "{}"), None);
+        assert_eq!(delivered.index().holds(Some(&owner("1")), &aggregate, "{}"), None);
     }
 
     #[test]
@@ -104,8 +112,8 @@ mod tests {
         }
         let delivered = Delivered::of(text);
         assert_eq!(delivered.0.lines().count(), MOST_DELIVERED_REMEMBERED);
-        assert_eq!(delivered.holds(None, &head("6", 1), "{}"), None);
-        assert_eq!(delivered.holds(None, &head("7", 1), "{}"), Some(true));
+        assert_eq!(delivered.index().holds(None, &head("6", 1), "{}"), None);
+        assert_eq!(delivered.index().holds(None, &head("7", 1), "{}"), Some(true));
     }
 
     #[test]

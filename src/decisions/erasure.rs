@@ -1,12 +1,12 @@
 //! What the user wants gone: here at once, and on each server that may hold it as soon as that server has said so.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::backoff::{Retry, ServerWait};
 use super::verdict::{Cause, Verdict};
+use crate::words::hash::HashSet;
 use crate::words::owner::Owner;
 use crate::words::policy::LONGEST_SERVER_WAIT;
 use crate::words::record::address::Address;

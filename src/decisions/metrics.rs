@@ -1,5 +1,7 @@
 //! How the last uploads went: a rolling account over a fixed number of them, and what to be alarmed about.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
 
 use super::verdict::{Cause, Verdict};
@@ -7,8 +9,7 @@ use crate::words::order;
 use crate::words::policy::{FEWEST_JUDGED, LEAST_SUCCESS_RATE, MOST_QUARANTINED_SHARE, UPLOADS_REMEMBERED};
 
 /// How an upload ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// The server stored what it carried, or all but what it named.
     Stored,
@@ -18,28 +19,58 @@ pub enum Ended {
     Network,
 }
 
-/// The last uploads, oldest first: milliseconds, and how each ended.
+/// The last uploads, oldest first: of each its milliseconds and a letter for how it ended. A text, because it is read and
+/// written with every step of a sync, and looked into only for the status.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Uploads(Vec<(u32, Ended)>);
+pub struct Uploads(String);
 
 impl Uploads {
     /// Adds one.
     pub fn add(&mut self, ms: u32, ended: Ended) {
-        self.0.push((ms, ended));
-        let surplus = self.0.len().saturating_sub(UPLOADS_REMEMBERED);
-        self.0.drain(..surplus);
+        let _ = write!(self.0, "{ms}{}", ended.letter());
+        self.forget_surplus();
     }
 
     /// Adds others behind these.
     pub fn extend(&mut self, others: Self) {
-        for (ms, ended) in others.0 {
-            self.add(ms, ended);
-        }
+        self.0.push_str(&others.0);
+        self.forget_surplus();
+    }
+
+    fn forget_surplus(&mut self) {
+        let uploads = self.0.bytes().filter(u8::is_ascii_alphabetic).count();
+        let surplus = self.0.split_inclusive(is_letter).take(uploads.saturating_sub(UPLOADS_REMEMBERED));
+        let bytes: usize = surplus.map(str::len).sum();
+        self.0.drain(..bytes);
+    }
+
+    fn all(&self) -> Vec<(u32, Ended)> {
+        let read = |upload: &str| {
+            let (ms, letter) = upload.split_at_checked(upload.len().checked_sub(1)?)?;
+            Some((ms.parse().ok()?, Ended::of(letter)?))
+        };
+        self.0.split_inclusive(is_letter).filter_map(read).collect()
     }
 }
 
+const fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic()
+}
+
 impl Ended {
+    const fn letter(self) -> &'static str {
+        match self {
+            Self::Stored => "s",
+            Self::Failed => "f",
+            Self::Network => "n",
+        }
+    }
+
+    fn of(letter: &str) -> Option<Self> {
+        [Self::Stored, Self::Failed, Self::Network].into_iter().find(|ended| ended.letter() == letter)
+    }
+
     /// What a verdict says of the upload.
     pub const fn with(verdict: &Verdict) -> Self {
         match verdict {
@@ -72,11 +103,12 @@ pub struct Metrics {
 
 /// Draws the account.
 pub fn metrics(uploads: &Uploads, captured: u64, quarantined: u64) -> Metrics {
-    let of = |which: Ended| uploads.0.iter().filter(|(_, ended)| *ended == which).count();
-    let all = uploads.0.len();
+    let uploads = uploads.all();
+    let of = |which: Ended| uploads.iter().filter(|(_, ended)| *ended == which).count();
+    let all = uploads.len();
     let stored = of(Ended::Stored);
     let mut times: Vec<u32> =
-        uploads.0.iter().filter(|(_, ended)| *ended == Ended::Stored).map(|(ms, _)| *ms).collect();
+        uploads.iter().filter(|(_, ended)| *ended == Ended::Stored).map(|(ms, _)| *ms).collect();
     order::by_number(&mut times, |ms| u64::from(*ms));
     let success_rate = (all > 0).then(|| stored as f64 / all as f64);
     let quarantined_share = if captured > 0 { quarantined as f64 / captured as f64 } else { 0.0 };
@@ -113,7 +145,8 @@ mod tests {
     fn times_are_those_of_uploads_that_stored_something() {
         let mut list: Vec<(u32, Ended)> = (1..=20).map(|ms| (ms * 10, Ended::Stored)).collect();
         list.extend([(25_000, Ended::Network), (7, Ended::Failed)]);
-        let metrics = metrics(&uploads(list), 0, 0);
+        let text = serde_json::to_string(&uploads(list)).unwrap();
+        let metrics = metrics(&serde_json::from_str(&text).unwrap(), 0, 0);
         assert_eq!((metrics.uploads, metrics.network_errors), (22, 1));
         assert_eq!((metrics.mean_batch_ms, metrics.p95_batch_ms), (Some(105.0), Some(190)));
         assert_eq!(metrics.success_rate, Some(20.0 / 22.0));

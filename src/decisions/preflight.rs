@@ -1,11 +1,10 @@
 //! The question that saves a restored or resumed backlog from being sent again: which of these records does the server
 //! have, and at which revision?
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::protocol::Answer;
+use crate::words::hash::HashMap;
 use crate::words::kind::PerKind;
 
 /// Revisions by id: what the server has.

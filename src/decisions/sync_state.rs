@@ -41,6 +41,7 @@ pub struct SyncState {
     /// Rows that failed before something else was stored: if one fails alone, it is to blame itself (rule 5).
     pub outlived: Vec<RowKey>,
     /// How the last uploads went.
+    #[serde(rename = "lastUploads")]
     pub uploads: Uploads,
     /// Since when the server has answered and taken nothing, by a clock that it confirmed.
     pub undelivered_since: Option<UnixMillis>,

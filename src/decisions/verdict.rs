@@ -1,9 +1,8 @@
 //! What an answer means for each record of the batch (rule 1, and the table of the sync loop).
 
-use std::collections::HashSet;
-
 use super::backoff::{self, ServerWait};
 use super::protocol::{self, Answer, NamedRecord, WireCounts, Word};
+use crate::words::hash::HashSet;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::time::UnixMillis;
 
@@ -181,7 +180,7 @@ fn accounts_for_all(sent: Sent<'_>, counts: &WireCounts, named: &[NamedRecord]) 
 // Records that were never sent are nobody's business; one that is named twice is named once.
 fn named_among(sent: Sent<'_>, named: Vec<NamedRecord>) -> Vec<NamedRecord> {
     let records: HashSet<(Kind, &str)> = sent.records.iter().copied().collect();
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::default();
     let mut among = Vec::new();
     for record in named {
         for kind in Kind::ALL.into_iter().filter(|kind| record.kind.is_none_or(|told| told == *kind)) {

@@ -1,7 +1,5 @@
 //! A 200 that names records: the others are stored, and the blamed are tried.
 
-use std::collections::HashSet;
-
 use super::deliver::Stored;
 use super::slice::Slice;
 use super::sync::Halt;
@@ -12,6 +10,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Row, Store};
 use crate::ports::transport::Transport;
+use crate::words::hash::HashSet;
 use crate::words::kind::Kind;
 
 impl<S, T, C, H> Slice<'_, S, T, C, H>
@@ -40,7 +39,7 @@ where
             if rest.is_empty() {
                 break;
             }
-            let parcel = self.prepare(std::mem::take(&mut rest), &Named::new()).await?;
+            let parcel = self.prepare(std::mem::take(&mut rest), &Named::default()).await?;
             if parcel.is_empty() {
                 return self.settle_leaving(parcel).await;
             }
@@ -83,7 +82,7 @@ where
 
     // Sends a blamed record alone: the server takes it, or it is to blame.
     async fn try_blamed(&mut self, record: Batch<S::Body>, words: String) -> Result<(), Halt> {
-        let parcel = self.prepare(record, &Named::new()).await?;
+        let parcel = self.prepare(record, &Named::default()).await?;
         if parcel.is_empty() {
             return self.settle_leaving(parcel).await;
         }

@@ -1,7 +1,7 @@
 //! What is done about a request that was not simply acknowledged: again, without the records that are named, in smaller
 //! batches, or not now.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::slice::Slice;
 use super::sync::{End, Halt};
@@ -16,6 +16,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::ports::transport::Transport;
+use crate::words::hash::HashSet;
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::order;
@@ -42,7 +43,7 @@ where
         mut parcel: Parcel<S::Body>,
         mut verdict: Verdict,
     ) -> Result<(), Halt> {
-        let mut named_bad = Named::new();
+        let mut named_bad = Named::default();
         for attempt in 1.. {
             if !matches!(verdict, Verdict::Acknowledged(_)) {
                 self.note_failed(&parcel, &verdict);
@@ -133,7 +134,7 @@ where
             fates.tab_aggregates.extend(stored.fates.tab_aggregates);
             tallies.push((stored.records, stored.tally));
         }
-        let policy = self.engine.settings().policy;
+        let settings = self.engine.settings();
         let origin = self.owner.as_ref().map(|owner| owner.origin.clone()).unwrap_or_default();
         let in_vain = self.preflight.in_vain;
         let settled: HashSet<RowKey> =
@@ -158,7 +159,7 @@ where
                 state.last_success_at = Some(now);
                 // Another server may have been set meanwhile: that one has not counted.
                 state.server.gives_counts |= counted && state.server.origin == origin;
-                state.adaptive = (0..batches).fold(state.adaptive, |limit, _| limit.grown(&policy));
+                state.adaptive = (0..batches).fold(state.adaptive, |limit, _| limit.grown(&settings.policy));
                 if let Some(progress) = &mut state.progress {
                     progress.done += records;
                 }
@@ -355,7 +356,7 @@ fn failing<B: crate::ports::store::Body>(
         Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. } => (1, 0),
         _ => return earlier.cloned(),
     };
-    let batch = parcel.id();
+    let batch = parcel.id().to_owned();
     let earlier = earlier.filter(|failing| failing.batch == batch);
     let (faults, shortfalls) = earlier.map_or((0, 0), |failing| (failing.server_faults, failing.shortfalls));
     Some(Failing { batch, server_faults: faults + fault.0, shortfalls: shortfalls + fault.1 })

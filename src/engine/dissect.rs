@@ -1,7 +1,5 @@
 //! Trouble that nobody explains: is it a record, or is it the server? (rule 5)
 
-use std::collections::HashSet;
-
 use super::slice::Slice;
 use super::sync::Halt;
 use super::upload::{Batch, Named, split, unit_of};
@@ -12,6 +10,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Row, Store};
 use crate::ports::transport::Transport;
+use crate::words::hash::HashSet;
 use crate::words::key::KeyRange;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::policy::{PROBED_WINDOWS, WINDOW_RECORDS};
@@ -72,7 +71,7 @@ where
 
     // The batch, if anything of it can be sent now; what leaves is settled, what must wait is set aside.
     async fn sendable(&mut self, batch: Batch<S::Body>) -> Result<Option<Batch<S::Body>>, Halt> {
-        let parcel = self.prepare(batch, &Named::new()).await?;
+        let parcel = self.prepare(batch, &Named::default()).await?;
         if !parcel.is_empty() {
             return Ok(Some(parcel.into_batch()));
         }
@@ -123,7 +122,7 @@ where
 
     // Sends a part once; what the server names in it is left out, and the rest sent again.
     async fn try_part(&mut self, mut batch: Batch<S::Body>) -> Result<Tried<S::Body>, Halt> {
-        let mut named_bad = Named::new();
+        let mut named_bad = Named::default();
         loop {
             let parcel = self.prepare(batch, &named_bad).await?;
             if parcel.is_empty() {

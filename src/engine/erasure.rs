@@ -137,7 +137,7 @@ where
         }
         let request = Request {
             url: format!("{}/data/erase", settings.server_url.trim_end_matches('/')),
-            bearer: settings.session.map(|session| session.access_token),
+            bearer: settings.session.as_ref().map(|session| session.access_token.clone()),
             idempotency_key: None,
             payload: Payload::Json(intent.body()),
             timeout: settings.policy.request_timeout,

@@ -1,6 +1,5 @@
 //! What is in flight: up to three requests that hold nothing of one another.
 
-use std::collections::HashMap;
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::task::Poll;
@@ -19,6 +18,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Body, Row, Store};
 use crate::ports::transport::Transport;
+use crate::words::hash::HashMap;
 use crate::words::key::RowKey;
 use crate::words::kind::Kind;
 use crate::words::order;
@@ -40,7 +40,7 @@ where
         &mut self,
         flights: &mut FuturesUnordered<Flight<'a, S::Body>>,
     ) -> Result<Option<(Parcel<S::Body>, Verdict)>, Halt> {
-        let mut in_flight: HashMap<String, Vec<Identity>> = HashMap::new();
+        let mut in_flight: HashMap<String, Vec<Identity>> = HashMap::default();
         let mut failures = Vec::new();
         let mut landed = Vec::new();
         let mut stop = None;
@@ -58,7 +58,7 @@ where
                     self.windows.give_back(batch);
                     break;
                 }
-                let parcel = self.prepare(batch, &Named::new()).await?;
+                let parcel = self.prepare(batch, &Named::default()).await?;
                 if !parcel.is_empty() {
                     // It is sent.
                 } else if parcel.anything_leaves() {
@@ -68,7 +68,7 @@ where
                     self.windows.set_aside(parcel.into_batch());
                     continue;
                 }
-                in_flight.insert(parcel.id(), parcel.sent().map(identity).collect());
+                in_flight.insert(parcel.id().to_owned(), parcel.sent().map(identity).collect());
                 // A request begins with its first poll.
                 let mut flight = match self.start(parcel, false, (flights.len() + landed.len()) as u64) {
                     Ok(flight) => flight,
@@ -93,7 +93,7 @@ where
             let Some(first) = flights.next().await else { break };
             let mut next = Some(first);
             while let Some((parcel, outcome)) = next {
-                in_flight.remove(&parcel.id());
+                in_flight.remove(parcel.id());
                 match self.judge(&parcel, outcome) {
                     Verdict::Acknowledged(tally) => {
                         landed.push(self.land(parcel, tally));

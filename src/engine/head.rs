@@ -1,7 +1,5 @@
 //! The head of the outbox: the next batch, read, cut and made ready.
 
-use std::collections::HashMap;
-
 use super::slice::Slice;
 use super::sync::Halt;
 use super::upload::{Batch, Named, Obstacles, Parcel};
@@ -9,6 +7,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Row, Store, Table};
 use crate::ports::transport::Transport;
+use crate::words::hash::HashMap;
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 
@@ -124,7 +123,7 @@ where
         }
         let settings = self.engine.settings();
         let mut parcel = Parcel::prepare(batch, &settings, &obstacles);
-        self.prepared_under = settings.excluded;
+        self.prepared_under = settings;
         self.withholds |= parcel.withholds_visits();
         self.pack(&mut parcel).await;
         Ok(parcel)
@@ -139,7 +138,7 @@ where
 
 // Where each page visit of a batch first stands: a later revision takes the place of the first.
 fn first_places<B>(batch: &Batch<B>) -> HashMap<String, RowKey> {
-    let mut places = HashMap::new();
+    let mut places = HashMap::default();
     for row in batch.iter().filter(|row| row.head.kind == Kind::PageVisit) {
         let place = places.entry(row.head.id.clone()).or_insert(row.key);
         *place = row.key.min(*place);

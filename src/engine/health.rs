@@ -58,28 +58,29 @@ where
         let is_new = self.outbox.overview().await.is_ok_and(|overview| overview.is_new);
         let known = self.mirrored(is_new && !self.outbox.holds_anything().await?).await;
         let token = self.outbox.mend(known, self.clock.now()).await?;
-        while self.outbox.count_rows(token, self.clock.now()).await?.is_some() {}
-        let overview = self.outbox.overview().await?;
+        let mut overview = self.outbox.overview().await?;
+        while self.outbox.count_rows(token, &mut overview, self.clock.now()).await?.is_some() {}
         self.mirror(&overview.books).await;
         self.host.changed();
         Ok(overview)
     }
 
-    /// Counts some rows against the books, where it is time to; a failure is left to the next time. `drained` says that
-    /// nothing was left to be read.
-    pub(super) async fn count_some_rows(&self, token: u64, drained: bool) {
+    /// Counts some rows against the books, where it is time to, and says whether it was; a failure is left to the next
+    /// time. `drained` says that nothing was left to be read, `seen` what the database says.
+    pub(super) async fn count_some_rows(&self, token: u64, drained: bool, seen: &mut Overview) -> bool {
         let now = self.clock.now();
-        let Ok(Overview { books, state, .. }) = self.outbox.overview().await else { return };
         let owner = self.settings().owner();
         // What counts as waiting all the same is gone, or can't be read.
         let doubtful = drained
-            && owner.is_some_and(|owner| books.pending_of(&owner).total() > 0)
-            && state.unexplained.suspects.is_empty();
-        let mut left = if doubtful || state.health.is_due(now) { COUNTED_ROWS } else { 0 };
+            && owner.is_some_and(|owner| seen.books.pending_of(&owner).total() > 0)
+            && seen.state.unexplained.suspects.is_empty();
+        let is_time = doubtful || seen.state.health.is_due(now);
+        let mut left = if is_time { COUNTED_ROWS } else { 0 };
         while left > 0 {
-            let Ok(Some(rows)) = self.outbox.count_rows(token, now).await else { return };
+            let Ok(Some(rows)) = self.outbox.count_rows(token, seen, now).await else { break };
             left = left.saturating_sub(rows.max(1));
         }
+        is_time
     }
 
     /// Writes the books down outside of the database.

@@ -24,14 +24,14 @@ where
     /// # Errors
     /// [`EngineError`] where the database fails; the login stays then.
     pub async fn sign_out(&self) -> Result<Option<String>, EngineError> {
-        let dropped = self.settings().session.map(|session| session.access_token);
+        let dropped = self.settings().session.as_ref().map(|session| session.access_token.clone());
         self.change_settings(|settings| settings.session = None).await?;
         Ok(dropped)
     }
 
     /// Tells the server that a token is not used any more. Best effort: the answer does not matter.
     pub async fn say_goodbye(&self, token: String) {
-        let base_url = self.settings().server_url;
+        let base_url = self.settings().server_url.clone();
         let request = Request {
             url: format!("{}/auth/logout", base_url.trim_end_matches('/')),
             bearer: Some(token),
@@ -51,7 +51,7 @@ where
     /// The wait that the server asks for instead (rule 7).
     pub(super) async fn refresh_login(&self) -> Result<bool, ServerWait> {
         let settings = self.settings();
-        let Some((session, token)) = settings.session.and_then(|session| {
+        let Some((session, token)) = settings.session.as_ref().and_then(|session| {
             let token = session.refresh_token.clone()?;
             Some((session, token))
         }) else {
@@ -68,11 +68,11 @@ where
         if answer.status != 200 || answer.redirected {
             return backoff::asked_wait(&answer, self.clock.now()).map_or(Ok(false), Err);
         }
-        let Some(renewed) = renewed(&session, &answer.body, self.clock.now().0) else { return Ok(false) };
+        let Some(renewed) = renewed(session, &answer.body, self.clock.now().0) else { return Ok(false) };
         // Somebody else may have signed in meanwhile; their login stays.
         let mut taken = false;
         let change = self.change_settings(|settings| {
-            taken = settings.session.as_ref() == Some(&session);
+            taken = settings.session.as_ref() == Some(session);
             if taken {
                 settings.session = Some(renewed);
             }

@@ -22,6 +22,7 @@ mod upload;
 mod windows;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use tokio::sync::Mutex;
 
@@ -49,7 +50,7 @@ pub struct Engine<S, T, C, H> {
     transport: T,
     clock: C,
     host: H,
-    settings: RefCell<Settings>,
+    settings: RefCell<Rc<Settings>>,
     changing: Mutex<()>,
     running: Cell<bool>,
     // How often something was erased here.

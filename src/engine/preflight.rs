@@ -146,7 +146,8 @@ where
 
     async fn put_question(&mut self, question: String) -> Result<(), Halt> {
         for attempt in 1.. {
-            let token = self.engine.settings().session.map(|session| session.access_token);
+            let settings = self.engine.settings();
+            let token = settings.session.as_ref().map(|session| session.access_token.clone());
             let answer = self.ask("/data/sync/known", Payload::Json(question.clone()), token).await?;
             if let Some(known) = answer.as_ref().and_then(preflight::known) {
                 for (id, revision) in known.page_visits {

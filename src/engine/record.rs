@@ -1,7 +1,5 @@
 //! Capture: callers' records and the tracker's enter the outbox.
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 use thiserror::Error;
 
@@ -13,6 +11,7 @@ use crate::ports::host::Host;
 use crate::ports::store::{Document, Store};
 use crate::ports::transport::Transport;
 use crate::words::event::TabEvent;
+use crate::words::hash::HashSet;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::owner::Owner;
 use crate::words::record::address::Address;

@@ -1,5 +1,7 @@
 //! What the extension has set, and what a change of it means.
 
+use std::rc::Rc;
+
 use super::{Engine, EngineError};
 use crate::decisions::tracker::Ending;
 use crate::outbox::{Memories, Remembered};
@@ -83,13 +85,13 @@ where
             self.mirror(&books).await;
         }
         *self.tracker.lock().await = tracker;
-        *self.settings.borrow_mut() = settings;
+        *self.settings.borrow_mut() = Rc::new(settings);
         Ok(())
     }
 
-    /// A copy of the settings of now.
-    pub fn settings(&self) -> Settings {
-        self.settings.borrow().clone()
+    /// The settings of now.
+    pub fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
     }
 
     /// Changes the settings. Visits that go on end where recording ends, under the owner that they began with; then
@@ -101,7 +103,7 @@ where
         // One change after another: each sees what the last one left.
         let _turn = self.changing.lock().await;
         let before = self.settings();
-        let mut after = before.clone();
+        let mut after = (*before).clone();
         change(&mut after);
         // A login is good for the server that gave it, and is shown to no other (rule 10).
         if after.origin() != before.origin() && after.session == before.session {
@@ -120,7 +122,7 @@ where
             let books = self.outbox.hand_to(owner.as_ref(), after.remembered()).await?;
             self.mirror(&books).await;
         }
-        *self.settings.borrow_mut() = after;
+        *self.settings.borrow_mut() = Rc::new(after);
         self.host.changed();
         Ok(())
     }

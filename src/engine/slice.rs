@@ -1,16 +1,16 @@
 //! One wake's work: batches from the head of the outbox, up to three in flight, until nothing is left or time is up.
 
-use std::collections::HashMap;
-
 use futures_util::stream::FuturesUnordered;
 
-use super::Engine;
+use std::rc::Rc;
+
 use super::abilities::News;
 use super::flight::Flight;
 use super::preflight::{Doubt, Preflight};
 use super::sync::{End, Halt, RunOptions};
 use super::upload::{Batch, Parcel};
 use super::windows::Windows;
+use super::{Engine, Settings};
 use crate::decisions::ledger::Books;
 use crate::decisions::metrics::Ended;
 use crate::decisions::protocol::Answer;
@@ -23,10 +23,10 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Row, Store};
 use crate::ports::transport::Transport;
+use crate::words::hash::HashMap;
 use crate::words::key::RowKey;
 use crate::words::kind::Kind;
 use crate::words::owner::Owner;
-use crate::words::record::sites::SiteRules;
 use crate::words::time::{Millis, UnixMillis};
 
 /// The state of one slice.
@@ -53,8 +53,8 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) taken: Vec<RowKey>,
     /// What the engine had erased when the slice began: what it has read since is there.
     erased: u32,
-    /// The exclusions that the last batch was prepared under.
-    pub(super) prepared_under: SiteRules,
+    /// The settings that the last batch was prepared under.
+    pub(super) prepared_under: Rc<Settings>,
     /// Whether the server has read a compressed body in this slice.
     pub(super) gzip_is_read: bool,
     /// Whether references are sent in order, whatever the server says: a batch has failed that may show why.
@@ -111,7 +111,7 @@ where
             report,
             windows: Windows::new(),
             state: overview.state,
-            failed: HashMap::new(),
+            failed: HashMap::default(),
             withholds: overview.books.anything_withheld(),
             first_books: Some(overview.books),
             stores: 0,
@@ -121,7 +121,7 @@ where
             refreshed: false,
             taken: Vec::new(),
             erased,
-            prepared_under: SiteRules::default(),
+            prepared_under: Rc::default(),
             gzip_is_read: false,
             keeps_order: false,
             clock_is_right: false,
@@ -172,12 +172,13 @@ where
     /// Asked before every request: the user may have changed their mind, the time may be over.
     pub(super) fn must_stop(&self, in_flight: u64) -> Option<Stop> {
         let settings = self.engine.settings();
+        let owner = settings.owner();
         let batches = self.report.batches + in_flight;
         if !settings.consent {
             Some(Stop::ConsentMissing)
         } else if settings.paused {
             Some(Stop::Paused)
-        } else if settings.owner().is_none() || settings.owner() != self.owner {
+        } else if owner.is_none() || owner != self.owner {
             Some(Stop::SignedOut)
         } else if self.engine.erased.get() != self.erased {
             Some(Stop::SettingsChanged)
@@ -208,7 +209,7 @@ where
         }
         let engine = self.engine;
         let settings = engine.settings();
-        if settings.excluded != self.prepared_under {
+        if settings.excluded != self.prepared_under.excluded {
             return Err(Halt::End(End::Stopped(Stop::SettingsChanged)));
         }
         parcel.sent_at = engine.clock.monotonic();

@@ -5,10 +5,11 @@ use std::cell::Cell;
 use super::preflight::Doubt;
 use super::{Engine, slice};
 use crate::decisions::backoff;
+use crate::decisions::ledger::Books;
 use crate::decisions::report::{Outcome, Report};
 use crate::decisions::schedule::{self, Gate, Situation, Stop};
-use crate::decisions::sync_state::{ProblemCode, SyncState};
-use crate::outbox::{OutboxError, Overview};
+use crate::decisions::sync_state::ProblemCode;
+use crate::outbox::{OutboxError, Overview, SeenNote};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
@@ -141,46 +142,60 @@ where
                 Err(halt) => end = Err(halt),
             }
         }
-        if !matches!(end, Err(Halt::Outbox(_))) && slice.has_time_for(Millis(0)) {
-            self.count_some_rows(token, matches!(end, Ok(End::Drained))).await;
-        }
+        let may_count = slice.has_time_for(Millis(0));
         let report = slice.into_report();
         match end {
-            Ok(end) | Err(Halt::End(end)) => self.finish(token, report, end, archived).await,
+            Ok(end) | Err(Halt::End(end)) => self.finish(token, report, end, archived, may_count).await,
             Err(Halt::Outbox(OutboxError::Fenced)) => Ok(stopped(report, Stop::AnotherSyncer.as_str())),
             Err(Halt::Outbox(error)) => Err(error),
         }
     }
 
-    // The run's last transaction: its account, and what stands in the way. Arms the alarm for what is left.
+    // The run's last transaction: its account, and what stands in the way; then the day's count of the rows. Arms the
+    // alarm for what is left.
     async fn finish(
         &self,
         token: u64,
-        mut report: Report,
+        report: Report,
         end: End,
         archived: bool,
+        may_count: bool,
     ) -> Result<Report, OutboxError> {
         let now = self.clock.now();
-        let Overview { books, mut state, .. } = self.outbox.overview().await?;
         let owner = self.settings().owner();
-        report.remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
-        report.duration_ms = now.since(report.started_at).max(Millis(0));
-        report = match end {
-            _ if report.remaining.total() == 0 && !archived => report,
-            End::Drained => report,
-            End::Stopped(stop) => stopped(report, stop.as_str()),
-            End::Trouble(problem) => stopped(report, problem.as_str()),
+        let account = |books: &Books| {
+            let mut report = report.clone();
+            report.remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
+            report.duration_ms = now.since(report.started_at).max(Millis(0));
+            match end {
+                _ if report.remaining.total() == 0 && !archived => report,
+                End::Drained => report,
+                End::Stopped(stop) => stopped(report, stop.as_str()),
+                End::Trouble(problem) => stopped(report, problem.as_str()),
+            }
         };
-        let note = |state: &mut SyncState| {
-            state.progress = None;
-            state.doubtful &= report.remaining.total() > 0;
-            state.last_report = Some(report.clone());
+        let note = || -> SeenNote<'_> {
+            Box::new(|books, state| {
+                let report = account(books);
+                state.progress = None;
+                state.doubtful &= report.remaining.total() > 0;
+                state.last_report = Some(report);
+            })
         };
-        note(&mut state);
-        match self.outbox.note(token, Box::new(note)).await {
-            Err(OutboxError::Fenced) | Ok(_) => {}
-            Err(error) => return Err(error),
+        let mut seen = match self.outbox.note_seen(token, note()).await {
+            Err(OutboxError::Fenced) => return Ok(stopped(report, Stop::AnotherSyncer.as_str())),
+            noted => noted?,
+        };
+        let remaining = account(&seen.books).remaining;
+        // A count may find that less is left, or more.
+        if may_count
+            && self.count_some_rows(token, end == End::Drained, &mut seen).await
+            && account(&seen.books).remaining != remaining
+        {
+            seen = self.outbox.note_seen(token, note()).await?;
         }
+        let Overview { books, state, .. } = seen;
+        let report = account(&books);
         self.mirror(&books).await;
         let next = schedule::retry_alarm(state.retry.as_ref(), now);
         let left = report.remaining.total() > 0;

@@ -1,6 +1,6 @@
 //! A batch, from the rows that it covers to the request that carries it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cell::OnceCell;
 
 use super::Settings;
 use crate::decisions::batch::{Candidate, latest_of_each};
@@ -8,6 +8,7 @@ use crate::decisions::protocol::EMPTY_BODY_BYTES;
 use crate::outbox::Fate;
 use crate::ports::store::{Body, Row, Table};
 use crate::ports::transport::{Payload, Request};
+use crate::words::hash::{HashMap, HashSet};
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::order;
@@ -42,10 +43,12 @@ pub(super) type Batch<B> = Vec<Row<B>>;
 /// The batch, split between units into an older and a younger half; within its only unit between records; none where
 /// it is one record. `first` says how many units or records the older half has, the half of all if nothing.
 pub(super) fn split<B>(batch: Batch<B>, first: Option<usize>) -> Result<(Batch<B>, Batch<B>), Batch<B>> {
-    for group_of in
-        [|row: &Row<B>| unit_of(row).to_owned(), |row: &Row<B>| format!("{:?}{}", row.head.kind, row.head.id)]
-    {
-        let mut order = BTreeMap::new();
+    for by_record in [false, true] {
+        let group_of = |row: &Row<B>| match by_record {
+            true => (Some(row.head.kind), row.head.id.clone()),
+            false => (None, unit_of(row).to_owned()),
+        };
+        let mut order = HashMap::default();
         for row in &batch {
             order.entry(group_of(row)).or_insert((row.key, row.head.kind));
         }
@@ -56,7 +59,7 @@ pub(super) fn split<B>(batch: Batch<B>, first: Option<usize>) -> Result<(Batch<B
         // A unit's visit comes before its aggregates, whatever their keys.
         order::by_number(&mut groups, |(_, (key, kind))| key.behind_kind(*kind));
         let older_groups = first.unwrap_or(groups.len() / 2).clamp(1, groups.len());
-        let older: HashSet<String> = groups.into_iter().take(older_groups).map(|(group, _)| group).collect();
+        let older: HashSet<_> = groups.into_iter().take(older_groups).map(|(group, _)| group).collect();
         return Ok(batch.into_iter().partition(|row| older.contains(&group_of(row))));
     }
     Err(batch)
@@ -94,6 +97,7 @@ enum Role<B> {
 pub(super) struct Parcel<B> {
     rows: Vec<(Row<B>, Role<B>)>,
     altered: u32,
+    id: OnceCell<String>,
     packed: Option<Vec<u8>>,
     /// When its request began, by the clock that only goes forward.
     pub(super) sent_at: Millis,
@@ -109,7 +113,7 @@ impl<B: Body> Parcel<B> {
         in_order_of_records(&mut batch);
         let mut altered = 0;
         let mut roles: Vec<Role<B>> = batch.iter().map(|_| Role::Covered).collect();
-        let mut left: HashMap<&str, Fate> = HashMap::new();
+        let mut left: HashMap<&str, Fate> = HashMap::default();
         for kind in Kind::ALL {
             let of_kind: Vec<usize> = (0..batch.len())
                 .filter(|index| batch.get(*index).is_some_and(|row| row.head.kind == kind))
@@ -145,7 +149,8 @@ impl<B: Body> Parcel<B> {
             }
         }
         drop(left);
-        Self { rows: batch.into_iter().zip(roles).collect(), altered, packed: None, sent_at: Millis(0) }
+        let rows = batch.into_iter().zip(roles).collect();
+        Self { rows, altered, id: OnceCell::new(), packed: None, sent_at: Millis(0) }
     }
 
     /// The rows whose bodies are sent.
@@ -213,7 +218,7 @@ impl<B: Body> Parcel<B> {
 
     /// What is settled when the server has every record that was sent, and the rows that stay.
     pub(super) fn acknowledged(self) -> (Fates<B>, Batch<B>) {
-        self.settled(&HashSet::new())
+        self.settled(&HashSet::default())
     }
 
     /// The same where the server has not these.
@@ -265,7 +270,7 @@ impl<B: Body> Parcel<B> {
         Request {
             url: format!("{}/data/sync", settings.server_url.trim_end_matches('/')),
             bearer: settings.session.as_ref().map(|session| session.access_token.clone()),
-            idempotency_key: Some(self.id()),
+            idempotency_key: Some(self.id().to_owned()),
             payload: self.packed.clone().map_or_else(|| self.payload(), Payload::Gzip),
             timeout: settings.policy.request_timeout,
         }
@@ -274,7 +279,11 @@ impl<B: Body> Parcel<B> {
     /// The batch id: the same for the same content, since a body never changes under its id and revision (rule 4) but
     /// by what `prepare` alters. FNV-1a over these, twice with different beginnings: two batches of one account that
     /// collide would have to share all 128 bits.
-    pub(super) fn id(&self) -> String {
+    pub(super) fn id(&self) -> &str {
+        self.id.get_or_init(|| self.made_id())
+    }
+
+    fn made_id(&self) -> String {
         let mut halves = [0xcbf2_9ce4_8422_2325_u64, 0x6c62_272e_07bb_0142];
         let mut take = |bytes: &[u8]| {
             for byte in bytes.iter().chain(&[0xff]) {
@@ -362,7 +371,7 @@ fn role_of<B: Body>(
 // Records by the place of their first row: a later revision travels where the first one stood, ahead of what refers to
 // it.
 fn in_order_of_records<B>(batch: &mut Batch<B>) {
-    let mut places = HashMap::<(Kind, &str), RowKey>::new();
+    let mut places = HashMap::<(Kind, &str), RowKey>::default();
     let mut revised = false;
     for row in batch.iter() {
         let place = places.entry((row.head.kind, &row.head.id)).or_insert(row.key);

@@ -1,12 +1,13 @@
 //! The rows that a slice has read and not yet settled.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::upload::{Batch, candidate};
 use crate::decisions::batch::{self, Cut, Limits};
 use crate::decisions::preflight::Known;
 use crate::decisions::suspects::Unexplained;
 use crate::ports::store::{Body, Row};
+use crate::words::hash::{HashMap, HashSet};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
 use crate::words::order;
@@ -38,8 +39,8 @@ impl<B: Body> Windows<B> {
             waiting: PerKind::default(),
             held: Vec::new(),
             unsettled: PerKind::default(),
-            visits: HashMap::new(),
-            stored: HashSet::new(),
+            visits: HashMap::default(),
+            stored: HashSet::default(),
         }
     }
 

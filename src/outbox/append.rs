@@ -1,11 +1,10 @@
 //! Capture: records enter the outbox.
 
-use std::collections::HashMap;
-
-use super::{Outbox, OutboxError, parse, write};
+use super::{Outbox, OutboxError};
 use crate::decisions::delivered::Delivered;
 use crate::decisions::ledger::Books;
 use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
+use crate::words::hash::HashMap;
 use crate::words::key::RowKey;
 use crate::words::kind::Kind;
 use crate::words::owner::Owner;
@@ -72,13 +71,14 @@ impl<S: Store> Outbox<S> {
             .update(&queries, |mut answers| {
                 let delivered = if may_repeat { answers.pop().and_then(Answer::document) } else { None };
                 let delivered = Delivered::of(delivered);
+                let delivered = delivered.index();
                 let mut answers = answers.into_iter();
-                let mut books: Books = parse(Document::Books, answers.next().and_then(Answer::document))?;
+                let mut books: Books = self.documents.books(answers.next().and_then(Answer::document))?;
                 let mut admission = Admission::default();
                 self.anything_aside.set(books.anything_withheld() || !forbidden.is_empty());
                 let mut changes = Vec::with_capacity(records.len() + 2);
-                let mut visits: HashMap<String, RowKey> = HashMap::new();
-                let mut within: HashMap<(Kind, String, u32), String> = HashMap::new();
+                let mut visits: HashMap<String, RowKey> = HashMap::default();
+                let mut within: HashMap<(Kind, String, u32), String> = HashMap::default();
                 for Record { head, body } in records {
                     let held = answers.next().map(Answer::rows).unwrap_or_default();
                     let referred = head.refers_to.as_ref().and_then(|_| answers.next()).map(Answer::keys);
@@ -141,7 +141,7 @@ impl<S: Store> Outbox<S> {
                     changes.push(Change::Insert(Table::Discarded, row));
                 }
                 if !changes.is_empty() {
-                    changes.push(write(Document::Books, &books)?);
+                    changes.push(self.documents.write_books(&books)?);
                 }
                 if let Some(tracker) = tracker {
                     changes.push(Change::Write(Document::Tracker, tracker));

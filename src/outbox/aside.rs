@@ -1,12 +1,11 @@
 //! What left the outbox without an acknowledgement: seen, put back, or given up.
 
-use std::collections::{HashMap, HashSet};
-
 use super::count::UNRECOVERABLE;
 use super::settle::tombstone;
-use super::{Outbox, OutboxError, parse, write};
+use super::{Outbox, OutboxError};
 use crate::decisions::ledger::{Books, Place};
 use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
+use crate::words::hash::{HashMap, HashSet};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::Kind;
 use crate::words::order;
@@ -57,7 +56,7 @@ impl<S: Store> Outbox<S> {
     ) -> Result<u64, OutboxError> {
         self.note_doubt().await?;
         self.take_from(aside, ids, |books, rows, changes| {
-            let mut places = HashMap::<String, RowKey>::new();
+            let mut places = HashMap::<String, RowKey>::default();
             let count = rows.len() as u64;
             for mut row in rows {
                 let (epoch, kind) = (row.key.epoch(), row.head.kind);
@@ -108,7 +107,7 @@ impl<S: Store> Outbox<S> {
         self.store
             .update(&queries, |answers| {
                 let mut answers = answers.into_iter();
-                let mut books: Books = parse(Document::Books, answers.next().and_then(Answer::document))?;
+                let mut books: Books = self.documents.books(answers.next().and_then(Answer::document))?;
                 let found = answers.flat_map(Answer::rows).filter(|row| {
                     // A visit that only came from a visit that was named stays where it is.
                     let named = ids.as_ref().is_none_or(|ids| ids.contains(&row.head.id));
@@ -120,7 +119,7 @@ impl<S: Store> Outbox<S> {
                 let delete = |row: &Row<_>| Change::Delete(table, KeyRange::closed(row.key, row.key));
                 let mut changes: Vec<Change<S::Body>> = rows.iter().map(delete).collect();
                 let count = place(&mut books, rows, &mut changes)?;
-                changes.push(write(Document::Books, &books)?);
+                changes.push(self.documents.write_books(&books)?);
                 Ok((changes, count))
             })
             .await
@@ -152,7 +151,7 @@ impl<S: Store> Outbox<S> {
             .map(|(id, table)| Query::Revisions { table: *table, id: (*id).clone() })
             .collect();
         let answers = self.store.read(&queries).await?.into_iter().map(Answer::rows);
-        let mut whereabouts = HashMap::new();
+        let mut whereabouts = HashMap::default();
         for ((id, table), rows) in questions.into_iter().zip(answers) {
             let Some(visit) = rows.iter().find(|row| row.head.kind == Kind::PageVisit) else { continue };
             // A lost visit withholds its aggregates as a refused one does: they are kept.

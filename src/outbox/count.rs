@@ -1,13 +1,13 @@
 //! Rows counted against the books, and documents made readable again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::settle::place_of;
-use super::{OVERVIEW, Outbox, OutboxError, Overview, overview, parse, write};
+use super::{OVERVIEW, Outbox, OutboxError, Overview};
 use crate::decisions::health::{Count, Page, Shelf};
 use crate::decisions::ledger::Books;
 use crate::decisions::sync_state::SyncState;
-use crate::ports::store::{Answer, Change, Document, Query, Row, Store, Table};
+use crate::ports::store::{Answer, Change, Query, Row, Store, Table};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::Kind;
 use crate::words::policy::COUNTED_ROWS;
@@ -33,36 +33,46 @@ impl<S: Store> Outbox<S> {
             .update(&OVERVIEW, |answers| {
                 let mut texts = answers.into_iter().map(Answer::document);
                 let (books, state) = (texts.next().flatten(), texts.next().flatten());
-                let mut state: SyncState = parse(Document::SyncState, state).unwrap_or_default();
+                let mut state: SyncState = self.documents.state(state).unwrap_or_default();
                 state.token = state.token.max(now.0.unsigned_abs()) + 1;
                 let readable = books.is_some_and(|text| serde_json::from_str::<Books>(&text).is_ok());
                 let mut changes = Vec::new();
                 if !readable {
                     state.health.count = Some(Count::of_rebuilt(known.is_some(), now));
-                    changes.push(write(Document::Books, &Books::anew(known))?);
+                    changes.push(self.documents.write_books(&Books::anew(known))?);
                 } else if !state.health.rebuilds() {
                     state.health.count = Some(Count::begin());
                 }
-                changes.push(write(Document::SyncState, &state)?);
+                changes.push(self.documents.write_state(&state)?);
                 Ok((changes, state.token))
             })
             .await
     }
 
     /// Counts the next rows against the books, at most [`COUNTED_ROWS`] of them, and corrects the books of every epoch
-    /// that is through; rows that can't be read are deleted. Returns how many rows there were, or none at the end of the
-    /// count.
-    pub async fn count_rows(&self, token: u64, now: UnixMillis) -> Result<Option<usize>, OutboxError> {
-        let Overview { books, state, .. } = self.overview().await?;
-        let count = state.health.count.unwrap_or_else(Count::begin);
+    /// that is through; rows that can't be read are deleted. `seen` says how far the count is, and afterwards what it has
+    /// made of books and memory. Returns how many rows there were, or none at the end of the count.
+    pub async fn count_rows(
+        &self,
+        token: u64,
+        seen: &mut Overview,
+        now: UnixMillis,
+    ) -> Result<Option<usize>, OutboxError> {
+        let Overview { books, state, .. } = &*seen;
+        let count = state.health.count.clone().unwrap_or_else(Count::begin);
         let left = Table::ALL.get(count.table..).unwrap_or_default();
         let Some(first) = left.first().copied() else { return Ok(None) };
         let range = KeyRange { from: count.from, ..KeyRange::everything() };
         // Tables that are nearly empty go together.
         let (tables, references) = match first {
-            Table::Outbox(_) if books.anything_withheld() => {
-                let books = count.found_losses().then_some(&books);
-                (&[first] as &[Table], self.references(first, range, books).await?)
+            // Only aggregates can be orphans; what else refers to something is asked after a loss.
+            Table::Outbox(kind) if books.anything_withheld() => {
+                let books = count.found_losses().then_some(books);
+                let references = match kind {
+                    Kind::PageVisit if books.is_none() => References::default(),
+                    _ => self.references(first, range, books).await?,
+                };
+                (&[first] as &[Table], references)
             }
             _ => (left, References::default()),
         };
@@ -72,10 +82,11 @@ impl<S: Store> Outbox<S> {
             queries.push(Query::Keys { table, range, limit: COUNTED_ROWS });
             queries.push(Query::Rows { table, range, limit: COUNTED_ROWS });
         }
-        self.store
+        let (after, read) = self
+            .store
             .update(&queries, |answers| {
                 let mut answers = answers.into_iter();
-                let Overview { mut books, mut state, .. } = overview(&mut answers)?;
+                let Overview { mut books, mut state, is_new } = self.documents.overview(&mut answers)?;
                 if state.token != token {
                     return Err(OutboxError::Fenced);
                 }
@@ -106,11 +117,13 @@ impl<S: Store> Outbox<S> {
                 if !goes_on {
                     state.health.ended(now);
                 }
-                changes.push(write(Document::Books, &books)?);
-                changes.push(write(Document::SyncState, &state)?);
-                Ok((changes, goes_on.then_some(read)))
+                changes.push(self.documents.write_books(&books)?);
+                changes.push(self.documents.write_state(&state)?);
+                Ok((changes, (Overview { books, state, is_new }, goes_on.then_some(read))))
             })
-            .await
+            .await?;
+        *seen = after;
+        Ok(read)
     }
 
     // What the next rows of an outbox refer to, where that is not on the server; with the books also what is lost.
@@ -175,15 +188,18 @@ fn page_of<B>(
     orphans: u64,
 ) -> (Page, Vec<Change<B>>) {
     let fits = |row: &&Row<B>| shelf.kind.is_none_or(|kind| kind == row.head.kind);
-    let readable: BTreeMap<RowKey, &Row<B>> = rows.iter().filter(fits).map(|row| (row.key, row)).collect();
-    let unreadable: Vec<RowKey> = keys.iter().filter(|key| !readable.contains_key(key)).copied().collect();
+    let row_at = |key: &RowKey| {
+        let place = rows.binary_search_by_key(key, |row| row.key).ok()?;
+        rows.get(place).filter(fits)
+    };
+    let unreadable: Vec<RowKey> = keys.iter().filter(|key| row_at(key).is_none()).copied().collect();
     let counted = |row: &&Row<B>| {
         let note = row.note.as_deref().unwrap_or_default();
         table != Table::Discarded || !note.contains(r#""counted":false"#)
     };
-    let rows = keys.iter().filter_map(|key| readable.get(key).copied()).filter(counted);
+    let counted_rows = keys.iter().filter_map(row_at).filter(counted);
     let page = Page {
-        rows: rows.map(|row| (row.key, row.head.kind)).collect(),
+        rows: counted_rows.map(|row| (row.key, row.head.kind)).collect(),
         unreadable: unreadable.len() as u64,
         orphans,
         is_last: keys.len() < COUNTED_ROWS,

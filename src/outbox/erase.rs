@@ -1,13 +1,12 @@
 //! Erasing what is here, and remembering what servers are still to erase (rule 11).
 
-use std::collections::HashSet;
-
 use super::settle::{place_of, tombstone};
-use super::{OVERVIEW, Outbox, OutboxError, Overview, overview, parse, write};
+use super::{OVERVIEW, Outbox, OutboxError, Overview};
 use crate::decisions::erasure::{Doom, Erasures, Scope, Search};
 use crate::decisions::ledger::{Books, Place};
 use crate::decisions::suspects::Unexplained;
 use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
+use crate::words::hash::HashSet;
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
 use crate::words::owner::Owner;
@@ -66,10 +65,10 @@ impl<S: Store> Outbox<S> {
     ) -> Result<(), OutboxError> {
         self.store
             .update(&OVERVIEW, |answers| {
-                let mut overview = overview(&mut answers.into_iter())?;
+                let mut overview = self.documents.overview(&mut answers.into_iter())?;
                 let mut changes = change(&mut overview);
-                changes.push(write(Document::Books, &overview.books)?);
-                changes.push(write(Document::SyncState, &overview.state)?);
+                changes.push(self.documents.write_books(&overview.books)?);
+                changes.push(self.documents.write_state(&overview.state)?);
                 Ok((changes, ()))
             })
             .await
@@ -80,7 +79,7 @@ impl<S: Store> Outbox<S> {
     pub async fn erase_rows(&self, scope: &Scope) -> Result<(), OutboxError> {
         let search = Search::new(scope);
         let books = self.overview().await?.books;
-        let mut nobodys: HashSet<u32> = HashSet::new();
+        let mut nobodys: HashSet<u32> = HashSet::default();
         if *scope == Scope::Unclaimed {
             nobodys.extend(
                 books.epochs().iter().filter(|epoch| epoch.owner.is_none()).map(|epoch| epoch.number),
@@ -125,7 +124,7 @@ impl<S: Store> Outbox<S> {
         let aggregates = rows.iter().filter(|row| row.head.kind == Kind::TabAggregate);
         let visits: HashSet<&String> = aggregates.filter_map(|row| row.head.refers_to.as_ref()).collect();
         if visits.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(HashSet::default());
         }
         let visits: Vec<&String> = visits.into_iter().collect();
         let table = Table::Discarded;
@@ -154,7 +153,7 @@ impl<S: Store> Outbox<S> {
         self.store
             .update(&queries, |answers| {
                 let mut answers = answers.into_iter();
-                let mut books: Books = parse(Document::Books, answers.next().and_then(Answer::document))?;
+                let mut books: Books = self.documents.books(answers.next().and_then(Answer::document))?;
                 let present = answers.next().map(Answer::keys).unwrap_or_default();
                 let mut changes = Vec::with_capacity(2 * doomed.len() + 1);
                 for (row, doom) in doomed {
@@ -172,7 +171,7 @@ impl<S: Store> Outbox<S> {
                     };
                     changes.push(Change::Insert(table, without(row, body, search, &mut books)));
                 }
-                changes.push(write(Document::Books, &books)?);
+                changes.push(self.documents.write_books(&books)?);
                 Ok((changes, ()))
             })
             .await

@@ -5,18 +5,20 @@
 mod append;
 mod aside;
 mod count;
+mod documents;
 mod erase;
 mod settle;
 
 use std::cell::Cell;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 pub use append::{Admission, Capture};
 pub use aside::Aside;
 pub use settle::{Fate, Settlement};
+
+use documents::{Documents, parse};
 
 use crate::decisions::ledger::{Books, BooksError};
 use crate::decisions::sync_state::{ServerMemory, SyncState};
@@ -56,6 +58,7 @@ pub enum OutboxError {
 #[derive(Debug)]
 pub struct Outbox<S> {
     store: S,
+    documents: Documents,
     // Whether the books, when they were last seen, told of records that were set aside: only then are those tables
     // asked at capture.
     anything_aside: Cell<bool>,
@@ -76,6 +79,9 @@ pub enum Remembered<'a> {
 
 /// What is noted of the sync within a transaction. Boxed, so that no transaction is compiled anew for each note.
 pub type Note<'a> = Box<dyn FnOnce(&mut SyncState) + 'a>;
+
+/// A [`Note`] that looks into the books.
+pub type SeenNote<'a> = Box<dyn FnOnce(&Books, &mut SyncState) + 'a>;
 
 /// What a syncer or the popup looks at first: one read, however large the backlog.
 #[derive(Debug, Clone, Default)]
@@ -99,29 +105,16 @@ pub struct Memories {
 
 const OVERVIEW: [Query; 2] = [Query::Document(Document::Books), Query::Document(Document::SyncState)];
 
-fn parse<T: DeserializeOwned + Default>(document: Document, text: Option<String>) -> Result<T, OutboxError> {
-    match text {
-        Some(text) => serde_json::from_str(&text).map_err(|_| OutboxError::Unreadable(document)),
-        None => Ok(T::default()),
-    }
-}
-
 fn write<B>(document: Document, value: &impl Serialize) -> Result<Change<B>, OutboxError> {
     let text = serde_json::to_string(value).map_err(|_| OutboxError::Unreadable(document))?;
     Ok(Change::Write(document, text))
 }
 
-fn overview<B>(answers: &mut impl Iterator<Item = Answer<B>>) -> Result<Overview, OutboxError> {
-    let mut next = || answers.next().and_then(Answer::document);
-    let (books, state) = (next(), next());
-    let is_new = books.is_none();
-    Ok(Overview { books: parse(Document::Books, books)?, state: parse(Document::SyncState, state)?, is_new })
-}
-
 impl<S: Store> Outbox<S> {
     /// An outbox over `store`.
-    pub const fn new(store: S) -> Self {
-        Self { store, anything_aside: Cell::new(true), nearly_drained: Cell::new(false) }
+    pub fn new(store: S) -> Self {
+        let documents = Documents::default();
+        Self { store, documents, anything_aside: Cell::new(true), nearly_drained: Cell::new(false) }
     }
 
     /// The store beneath.
@@ -131,7 +124,7 @@ impl<S: Store> Outbox<S> {
 
     /// Reads the books and the syncer's memory.
     pub async fn overview(&self) -> Result<Overview, OutboxError> {
-        let overview = overview(&mut self.store.read(&OVERVIEW).await?.into_iter())?;
+        let overview = self.documents.overview(&mut self.store.read(&OVERVIEW).await?.into_iter())?;
         self.anything_aside.set(overview.books.anything_withheld());
         self.nearly_drained.set(overview.books.is_nearly_drained());
         Ok(overview)
@@ -154,7 +147,8 @@ impl<S: Store> Outbox<S> {
     pub async fn hand_to(&self, owner: Option<&Owner>, login: Remembered<'_>) -> Result<Books, OutboxError> {
         self.store
             .update(&OVERVIEW, |answers| {
-                let Overview { mut books, mut state, .. } = overview(&mut answers.into_iter())?;
+                let Overview { mut books, mut state, .. } =
+                    self.documents.overview(&mut answers.into_iter())?;
                 if books.owner() != owner {
                     state.undelivered_since = None;
                 }
@@ -164,7 +158,8 @@ impl<S: Store> Outbox<S> {
                     state.retry = None;
                     state.server = ServerMemory { origin: owner.origin.clone(), ..ServerMemory::default() };
                 }
-                let mut changes = vec![write(Document::Books, &books)?, write(Document::SyncState, &state)?];
+                let mut changes =
+                    vec![self.documents.write_books(&books)?, self.documents.write_state(&state)?];
                 match login {
                     Remembered::Keep(session) => changes.push(write(Document::Session, session)?),
                     Remembered::Forget => changes.push(Change::Erase(Document::Session)),
@@ -185,13 +180,27 @@ impl<S: Store> Outbox<S> {
     /// Takes over the sync: raises the fencing token, so that a settlement of an earlier holder fails, and returns it.
     /// `note` is written in the same transaction.
     pub async fn take_over(&self, note: Note<'_>) -> Result<(u64, Overview), OutboxError> {
+        let overview = self.change_seen(None, Box::new(|_, state| note(state))).await?;
+        Ok((overview.state.token, overview))
+    }
+
+    /// Notes something of the sync that the books tell, unless another syncer has taken over.
+    pub async fn note_seen(&self, token: u64, note: SeenNote<'_>) -> Result<Overview, OutboxError> {
+        self.change_seen(Some(token), note).await
+    }
+
+    // Without a token it takes over.
+    async fn change_seen(&self, token: Option<u64>, change: SeenNote<'_>) -> Result<Overview, OutboxError> {
         self.store
             .update(&OVERVIEW, |answers| {
-                let mut overview = overview(&mut answers.into_iter())?;
-                overview.state.token += 1;
-                note(&mut overview.state);
-                let change = write(Document::SyncState, &overview.state)?;
-                Ok((vec![change], (overview.state.token, overview)))
+                let mut overview = self.documents.overview(&mut answers.into_iter())?;
+                match token {
+                    Some(token) if token != overview.state.token => return Err(OutboxError::Fenced),
+                    Some(_) => {}
+                    None => overview.state.token += 1,
+                }
+                change(&overview.books, &mut overview.state);
+                Ok((vec![self.documents.write_state(&overview.state)?], overview))
             })
             .await
     }
@@ -210,12 +219,12 @@ impl<S: Store> Outbox<S> {
         self.store
             .update(&[Query::Document(Document::SyncState)], |answers| {
                 let text = answers.into_iter().next().and_then(Answer::document);
-                let mut state: SyncState = parse(Document::SyncState, text)?;
+                let mut state: SyncState = self.documents.state(text)?;
                 if token.is_some_and(|token| token != state.token) {
                     return Err(OutboxError::Fenced);
                 }
                 change(&mut state);
-                Ok((vec![write(Document::SyncState, &state)?], state))
+                Ok((vec![self.documents.write_state(&state)?], state))
             })
             .await
     }
@@ -265,7 +274,7 @@ impl<S: Store> Outbox<S> {
             Kind::ALL.map(|kind| Query::Rows { table: Table::Outbox(kind), range: *ranges.of(kind), limit });
         let queries = [Query::Document(Document::SyncState), visits, aggregates];
         let mut answers = self.store.read(&queries).await?.into_iter();
-        let state: SyncState = parse(Document::SyncState, answers.next().and_then(Answer::document))?;
+        let state: SyncState = self.documents.state(answers.next().and_then(Answer::document))?;
         if state.token != token {
             return Err(OutboxError::Fenced);
         }

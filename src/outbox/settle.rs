@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Note, OVERVIEW, Outbox, OutboxError, Overview, overview, write};
+use super::documents::Documents;
+use super::{Note, OVERVIEW, Outbox, OutboxError, Overview};
 use crate::decisions::delivered::Delivered;
 use crate::decisions::ledger::Place;
 use crate::decisions::sync_state::SyncState;
@@ -74,7 +75,7 @@ impl<S: Store> Outbox<S> {
         }
         let applied = self.store.update(&queries, |mut answers| {
             let delivered = if remembers { answers.pop().map(Answer::document) } else { None };
-            apply(settlement, &revised, answers, delivered.map(Delivered::of), note)
+            apply(&self.documents, settlement, &revised, answers, delivered.map(Delivered::of), note)
         });
         let (state, nearly_drained) = applied.await?;
         self.nearly_drained.set(nearly_drained);
@@ -86,6 +87,7 @@ impl<S: Store> Outbox<S> {
 type Applied = (SyncState, bool);
 
 fn apply<B: Body>(
+    documents: &Documents,
     settlement: Settlement<B>,
     revised: &[(Kind, String, u32)],
     answers: Vec<Answer<B>>,
@@ -93,7 +95,7 @@ fn apply<B: Body>(
     note: Note<'_>,
 ) -> Result<(Vec<Change<B>>, Applied), OutboxError> {
     let mut answers = answers.into_iter();
-    let Overview { mut books, mut state, .. } = overview(&mut answers)?;
+    let Overview { mut books, mut state, .. } = documents.overview(&mut answers)?;
     if state.token != settlement.token {
         return Err(OutboxError::Fenced);
     }
@@ -160,8 +162,8 @@ fn apply<B: Body>(
         }
     }
     note(&mut state);
-    changes.push(write(Document::Books, &books)?);
-    changes.push(write(Document::SyncState, &state)?);
+    changes.push(documents.write_books(&books)?);
+    changes.push(documents.write_state(&state)?);
     if let Some(delivered) = delivered {
         changes.push(Change::Write(Document::Delivered, delivered.into_text()));
     }

@@ -1,6 +1,7 @@
 //! The vocabulary: plain values without I/O, without a clock, without JavaScript.
 
 pub mod event;
+pub mod hash;
 pub mod key;
 pub mod kind;
 pub mod number;

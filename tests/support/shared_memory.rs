@@ -9,13 +9,13 @@ use heyho_sync::ports::store::{Answer, Decide, Pending, Query, Store};
 pub struct SharedMemory(Rc<MemoryStore>);
 
 impl Store for SharedMemory {
-    type Body = String;
+    type Body = Rc<str>;
 
-    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<String>>> {
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<Rc<str>>>> {
         self.0.read(queries)
     }
 
-    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, String>) -> Pending<'a, ()> {
+    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, Rc<str>>) -> Pending<'a, ()> {
         self.0.transact(queries, decide)
     }
 }

@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::{Answer, Change, Decide, Document, Pending, Query, Row, Store, StoreError, Table};
+use crate::words::hash::HashMap;
 use crate::words::key::{KeyRange, RowKey};
 
 /// Tables and documents in memory.
@@ -15,12 +17,12 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Content {
     documents: BTreeMap<Document, String>,
-    tables: BTreeMap<Table, BTreeMap<RowKey, Row<String>>>,
-    by_id: BTreeMap<Table, BTreeMap<String, BTreeSet<RowKey>>>,
+    tables: BTreeMap<Table, BTreeMap<RowKey, Row<Rc<str>>>>,
+    by_id: BTreeMap<Table, HashMap<String, BTreeSet<RowKey>>>,
 }
 
 impl Content {
-    fn answer(&self, query: &Query) -> Answer<String> {
+    fn answer(&self, query: &Query) -> Answer<Rc<str>> {
         let rows = |table: &Table| self.tables.get(table);
         let keys = |table: &Table, id: &str| {
             self.by_id
@@ -58,7 +60,7 @@ impl Content {
     }
 
     // Checked before anything is applied, so that a refused change leaves nothing behind.
-    fn check(&self, changes: &[Change<String>]) -> Result<(), StoreError> {
+    fn check(&self, changes: &[Change<Rc<str>>]) -> Result<(), StoreError> {
         let mut added = BTreeSet::<(Table, RowKey)>::new();
         let mut deleted = Vec::<(Table, KeyRange)>::new();
         for change in changes {
@@ -80,13 +82,13 @@ impl Content {
         Ok(())
     }
 
-    fn apply_all(&mut self, changes: Vec<Change<String>>) -> Result<(), StoreError> {
+    fn apply_all(&mut self, changes: Vec<Change<Rc<str>>>) -> Result<(), StoreError> {
         self.check(&changes)?;
         changes.into_iter().for_each(|change| self.apply(change));
         Ok(())
     }
 
-    fn apply(&mut self, change: Change<String>) {
+    fn apply(&mut self, change: Change<Rc<str>>) {
         match change {
             Change::Write(document, text) => {
                 self.documents.insert(document, text);
@@ -100,11 +102,11 @@ impl Content {
                 self.tables.entry(table).or_default().insert(row.key, row);
             }
             Change::Delete(table, range) => {
-                let rows = self.tables.entry(table).or_default();
-                let mut leaving = rows.split_off(&range.from);
-                rows.append(&mut leaving.split_off(&range.to));
+                let Some(rows) = self.tables.get_mut(&table).filter(|_| range.from < range.to) else {
+                    return;
+                };
                 let ids = self.by_id.entry(table).or_default();
-                for (key, row) in leaving {
+                for (key, row) in rows.extract_if(range.from..range.to, |_, _| true) {
                     if let Some(keys) = ids.get_mut(&row.head.id) {
                         keys.remove(&key);
                         if keys.is_empty() {
@@ -119,7 +121,7 @@ impl Content {
 
 impl MemoryStore {
     /// Every row of a table, for a referee.
-    pub fn rows(&self, table: Table) -> Vec<Row<String>> {
+    pub fn rows(&self, table: Table) -> Vec<Row<Rc<str>>> {
         self.content
             .borrow()
             .tables
@@ -130,16 +132,16 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    type Body = String;
+    type Body = Rc<str>;
 
-    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<String>>> {
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<Rc<str>>>> {
         Box::pin(async move {
             let content = self.content.borrow();
             Ok(queries.iter().map(|query| content.answer(query)).collect())
         })
     }
 
-    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, String>) -> Pending<'a, ()> {
+    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, Rc<str>>) -> Pending<'a, ()> {
         Box::pin(async move {
             let mut content = self.content.borrow_mut();
             let decided = decide(queries.iter().map(|query| content.answer(query)).collect());

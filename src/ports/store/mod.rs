@@ -7,6 +7,7 @@
 pub mod memory;
 
 use std::pin::Pin;
+use std::rc::Rc;
 
 use thiserror::Error;
 
@@ -56,16 +57,16 @@ pub enum Document {
     Delivered,
 }
 
-/// A record's text, as a store keeps it: natively a `String`, in the browser a JavaScript string that never needs to
+/// A record's text, as a store keeps it: natively an `Rc<str>`, in the browser a JavaScript string that never needs to
 /// be copied into wasm memory.
 pub trait Body: Clone + From<String> {
     /// A copy of the text.
     fn text(&self) -> String;
 }
 
-impl Body for String {
+impl Body for Rc<str> {
     fn text(&self) -> String {
-        self.clone()
+        self.to_string()
     }
 }
 

@@ -4,9 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use heyho_sync::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL};
+use heyho_sync::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL, EMPTY_BODY_BYTES};
 use heyho_sync::decisions::verdict::NoAnswer;
+use heyho_sync::ports::store::Body;
 use heyho_sync::ports::transport::{Exchange, Packing, Payload, Request, Transport};
+use heyho_sync::words::hash::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -77,7 +79,9 @@ pub struct Network {
     pub other: RefCell<Server>,
     /// Faults of the requests to come; none where it is empty.
     pub faults: RefCell<VecDeque<Option<NetworkFault>>>,
-    pub seen: RefCell<Vec<Seen>>,
+    pub seen: RefCell<Vec<Rc<Seen>>>,
+    /// Every record that ever arrived, by its text: most arrive more than once.
+    arrived: RefCell<HashMap<String, Rc<Arrived>>>,
     pub latency_ms: Cell<i64>,
     /// Whether answers carry the true time in `Date`, whatever this machine's clock says.
     pub tells_date: Cell<bool>,
@@ -109,6 +113,7 @@ impl Network {
             other: RefCell::default(),
             faults: RefCell::default(),
             seen: RefCell::default(),
+            arrived: RefCell::default(),
             latency_ms: Cell::new(5),
             tells_date: Cell::new(false),
             asked: RefCell::default(),
@@ -153,11 +158,18 @@ impl Network {
         }
     }
 
+    fn arrive(&self, text: &str) -> Rc<Arrived> {
+        let mut known = self.arrived.borrow_mut();
+        if let Some(arrived) = known.get(text) {
+            return Rc::clone(arrived);
+        }
+        let arrived = Rc::new(Arrived::read(text));
+        known.insert(text.to_owned(), Rc::clone(&arrived));
+        arrived
+    }
+
     // The rules that hold for every request, whatever else is tested.
-    fn check(&self, request: &Request<String>) -> Seen {
-        let packed = if let Payload::Gzip(packed) = &request.payload { Some(packed) } else { None };
-        let body = packed.map_or_else(|| plain(&request.payload), |packed| unpack(packed));
-        assert!(body.len() <= self.most_bytes.get(), "{} bytes in a request", body.len());
+    fn check<B: Body>(&self, request: &Request<B>) -> Rc<Seen> {
         assert!(self.may_send.get(), "a request while nothing may be sent");
         let kept = self.world.disk_failed.get()
             || self.world.monotonic() >= self.not_before_ms[index_of(&request.url)].get();
@@ -165,33 +177,41 @@ impl Network {
         let name = self.server_at(&request.url).borrow().name;
         let bearer = request.bearer.as_deref().unwrap_or_default();
         assert!(bearer.starts_with(name), "a server is shown the login of another");
-        for site in self.forbidden.borrow().iter() {
-            assert!(!body.contains(site), "an excluded site is named in a request");
-        }
-        let list = |records: &mut dyn Iterator<Item = &str>| -> Vec<Rc<Arrived>> {
-            records.map(|text| Rc::new(Arrived::read(text))).collect()
-        };
-        let (page_visits, tab_aggregates) = match &request.payload {
-            Payload::Batch { page_visits, tab_aggregates } => (
-                list(&mut page_visits.iter().map(String::as_str)),
-                list(&mut tab_aggregates.iter().map(String::as_str)),
-            ),
-            _ => {
-                let parsed: Envelope<'_> = serde_json::from_str(&body).expect("a body that is no batch");
-                (
-                    list(&mut parsed.page_visits.iter().map(|raw| raw.get())),
-                    list(&mut parsed.tab_aggregates.iter().map(|raw| raw.get())),
-                )
+        let (bytes, page_visits, tab_aggregates) = match &request.payload {
+            Payload::Batch { page_visits, tab_aggregates } => {
+                let list = |bodies: &[B]| -> Vec<Rc<Arrived>> {
+                    bodies.iter().map(|body| self.arrive(&body.text())).collect()
+                };
+                let (visits, aggregates) = (list(page_visits), list(tab_aggregates));
+                let texts = visits.iter().chain(&aggregates).map(|record| record.text.len());
+                let commas = [&visits, &aggregates].map(|list| list.len().saturating_sub(1));
+                let bytes = EMPTY_BODY_BYTES + texts.sum::<usize>() + commas.iter().sum::<usize>();
+                (bytes, visits, aggregates)
             }
+            Payload::Gzip(packed) => {
+                let body = unpack(packed);
+                let parsed: Envelope<'_> = serde_json::from_str(&body).expect("a body that is no batch");
+                let list = |records: Vec<&RawValue>| -> Vec<Rc<Arrived>> {
+                    records.into_iter().map(|record| self.arrive(record.get())).collect()
+                };
+                (body.len(), list(parsed.page_visits), list(parsed.tab_aggregates))
+            }
+            Payload::Nothing | Payload::Json(_) => panic!("not a batch"),
         };
+        assert!(bytes <= self.most_bytes.get(), "{bytes} bytes in a request");
+        for site in self.forbidden.borrow().iter() {
+            let names_it = |record: &Rc<Arrived>| record.text.contains(site);
+            let named = page_visits.iter().chain(&tab_aggregates).any(names_it);
+            assert!(!named, "an excluded site is named in a request");
+        }
         let seen = Seen {
             at_ms: self.world.monotonic(),
             bearer: request.bearer.clone(),
             idempotency_key: request.idempotency_key.clone(),
             page_visits,
             tab_aggregates,
-            bytes: body.len(),
-            packed: packed.is_some(),
+            bytes,
+            packed: matches!(request.payload, Payload::Gzip(_)),
         };
         let (visits, aggregates) = (seen.page_visits.len(), seen.tab_aggregates.len());
         assert!(visits <= 100 && aggregates <= 100, "{visits} + {aggregates} records in a request");
@@ -203,7 +223,7 @@ impl Network {
             ids.dedup();
             assert_eq!(ids.len(), before, "an id twice in a request");
         }
-        seen
+        Rc::new(seen)
     }
 }
 
@@ -219,8 +239,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-impl Transport<String> for Line {
-    fn send(&self, request: Request<String>) -> Exchange<'_> {
+impl<B: Body + 'static> Transport<B> for Line {
+    fn send(&self, request: Request<B>) -> Exchange<'_> {
         Box::pin(async move {
             let mut outcome = self.exchange(request).await;
             if let Ok(answer) = &mut outcome
@@ -232,7 +252,7 @@ impl Transport<String> for Line {
         })
     }
 
-    fn compress(&self, payload: Payload<String>) -> Packing<'_> {
+    fn compress(&self, payload: Payload<B>) -> Packing<'_> {
         Box::pin(async move {
             self.0.world.pass(1).await;
             Some([PACKED, plain(&payload).as_bytes()].concat())
@@ -241,13 +261,13 @@ impl Transport<String> for Line {
 }
 
 impl Line {
-    async fn exchange(&self, request: Request<String>) -> Result<Answer, NoAnswer> {
+    async fn exchange<B: Body>(&self, request: Request<B>) -> Result<Answer, NoAnswer> {
         let network = &*self.0;
         if !request.url.ends_with("/data/sync") {
             return self.ask(&request).await;
         }
         let seen = network.check(&request);
-        network.seen.borrow_mut().push(seen.clone());
+        network.seen.borrow_mut().push(Rc::clone(&seen));
         network.in_flight.set(network.in_flight.get() + 1);
         network.most_in_flight.set(network.most_in_flight.get().max(network.in_flight.get()));
         let _in_flight = InFlight(network);
@@ -296,9 +316,13 @@ fn index_of(url: &str) -> usize {
     usize::from(url.starts_with(SERVER_URLS[1]))
 }
 
-fn plain(payload: &Payload<String>) -> String {
+fn plain<B: Body>(payload: &Payload<B>) -> String {
     let Payload::Batch { page_visits, tab_aggregates } = payload else { panic!("not a batch") };
-    format!("{BODY_HEAD}{}{BODY_MIDDLE}{}{BODY_TAIL}", page_visits.join(","), tab_aggregates.join(","))
+    let [visits, aggregates] = [page_visits, tab_aggregates].map(|bodies| {
+        let texts: Vec<String> = bodies.iter().map(Body::text).collect();
+        texts.join(",")
+    });
+    format!("{BODY_HEAD}{visits}{BODY_MIDDLE}{aggregates}{BODY_TAIL}")
 }
 
 // A packing that can be told from plain text, and saves nothing.
@@ -320,7 +344,7 @@ fn summary(seen: &Seen) -> String {
 
 impl Line {
     // Everything that is no upload.
-    async fn ask(&self, request: &Request<String>) -> Result<Answer, NoAnswer> {
+    async fn ask<B: Body>(&self, request: &Request<B>) -> Result<Answer, NoAnswer> {
         let network = &*self.0;
         assert!(network.may_send.get(), "a question while nothing may be sent");
         let route = request.url.split("/api/v1").last().unwrap_or_default().to_owned();
@@ -345,7 +369,7 @@ impl Line {
 
     async fn travel(
         &self,
-        request: &Request<String>,
+        request: &Request<impl Body>,
         fault: Option<NetworkFault>,
         deliver: impl Fn() -> Answer,
     ) -> Result<Answer, NoAnswer> {

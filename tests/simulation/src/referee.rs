@@ -4,36 +4,57 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyho_sync::decisions::status::Status;
 use heyho_sync::ports::store::Table;
+use heyho_sync::words::key::RowKey;
 use heyho_sync::words::kind::{Kind, PerKind};
 use heyho_sync::words::policy::MOST_SUSPECTS;
+use heyho_sync::words::record::Head;
 
 use crate::model::{Known, Model, account_of, server_of};
 use crate::scene::Scene;
 use crate::server::RecordKey;
+use crate::store::Medium;
+
+/// A row of a table, as the referee sees it.
+struct Seat {
+    table: Table,
+    key: RowKey,
+    head: Head,
+    note: Option<String>,
+}
+
+async fn seats<M: Medium>(scene: &Scene<M>) -> Vec<Seat> {
+    let mut seats = Vec::new();
+    for table in Table::ALL {
+        let rows = scene.disk.rows(table).await.into_iter();
+        seats.extend(rows.map(|row| Seat { table, key: row.key, head: row.head, note: row.note }));
+    }
+    seats
+}
 
 /// The highest revision of each record in a table.
-fn held(scene: &Scene, tables: &[Table]) -> BTreeMap<RecordKey, u64> {
+fn held(seats: &[Seat], tables: &[Table]) -> BTreeMap<RecordKey, u64> {
     let mut held = BTreeMap::<RecordKey, u64>::new();
-    for row in tables.iter().flat_map(|table| scene.disk.memory.rows(*table)) {
-        let kind = if row.head.kind == Kind::PageVisit { 'v' } else { 'a' };
-        let revision = held.entry((kind, row.head.id.clone())).or_default();
-        *revision = (*revision).max(u64::from(row.head.revision));
+    for seat in seats.iter().filter(|seat| tables.contains(&seat.table)) {
+        let kind = if seat.head.kind == Kind::PageVisit { 'v' } else { 'a' };
+        let revision = held.entry((kind, seat.head.id.clone())).or_default();
+        *revision = (*revision).max(u64::from(seat.head.revision));
     }
     held
 }
 
 /// Whether a row of the outbox holds a record at this revision.
-pub fn holds(scene: &Scene, (kind, id): &RecordKey, revision: u64) -> bool {
+pub async fn holds<M: Medium>(scene: &Scene<M>, (kind, id): &RecordKey, revision: u64) -> bool {
     let kind = if *kind == 'v' { Kind::PageVisit } else { Kind::TabAggregate };
-    let rows = scene.disk.memory.rows(Table::Outbox(kind));
+    let rows = scene.disk.rows(Table::Outbox(kind)).await;
     rows.iter().any(|row| row.head.id == *id && u64::from(row.head.revision) == revision)
 }
 
 /// Panics where something is not as promised.
-pub fn judge(scene: &Scene, model: &Model, status: &Status) {
-    let outbox = held(scene, &[Table::Outbox(Kind::PageVisit), Table::Outbox(Kind::TabAggregate)]);
-    let quarantine = held(scene, &[Table::Quarantine]);
-    let discarded = held(scene, &[Table::Discarded]);
+pub async fn judge<M: Medium>(scene: &Scene<M>, model: &Model, status: &Status) {
+    let seats = seats(scene).await;
+    let outbox = held(&seats, &[Table::Outbox(Kind::PageVisit), Table::Outbox(Kind::TabAggregate)]);
+    let quarantine = held(&seats, &[Table::Quarantine]);
+    let discarded = held(&seats, &[Table::Discarded]);
     let servers = scene.network.servers().map(|server| server.borrow());
     for server in &servers {
         assert!(server.dangling.is_empty(), "sent before what they refer to: {:?}", server.dangling);
@@ -88,10 +109,10 @@ pub fn judge(scene: &Scene, model: &Model, status: &Status) {
             panic!("{key:?} at revision {} is nowhere; the server has {at_server}", known.certain);
         }
     }
-    balance(scene, model, status);
+    balance(&seats, model, status);
 }
 
-fn balance(scene: &Scene, model: &Model, status: &Status) {
+fn balance(seats: &[Seat], model: &Model, status: &Status) {
     let sum = PerKind::total;
     let captured = sum(&status.captured);
     let most = model.captured + model.maybe_captured;
@@ -100,20 +121,19 @@ fn balance(scene: &Scene, model: &Model, status: &Status) {
         "{captured} captured, told {} to {most}",
         model.captured
     );
-    let rows = |table| scene.disk.memory.rows(table).len() as u64;
+    let rows = |table| seats.iter().filter(|seat| seat.table == table).count() as u64;
     let waiting: u64 = Kind::ALL.into_iter().map(|kind| rows(Table::Outbox(kind))).sum();
     assert_eq!(sum(&status.pending) + sum(&status.parked), waiting, "pending and parked against the rows");
     assert_eq!(sum(&status.quarantined), rows(Table::Quarantine), "quarantined against the rows");
-    let counted =
-        |note: &Option<String>| !note.as_ref().is_some_and(|note| note.contains("\"counted\":false"));
-    let discarded =
-        scene.disk.memory.rows(Table::Discarded).iter().filter(|row| counted(&row.note)).count() as u64;
+    let counted = |seat: &&Seat| {
+        let uncounted = seat.note.as_ref().is_some_and(|note| note.contains("\"counted\":false"));
+        seat.table == Table::Discarded && !uncounted
+    };
+    let discarded = seats.iter().filter(counted).count() as u64;
     assert_eq!(sum(&status.discarded), discarded, "discarded against the rows");
     assert!(status.health.books_balance, "the books don't balance: {status:?}");
     assert!(status.health.balanced, "rows and books have come apart: {status:?}");
     assert!(status.health.rebuilt.is_none(), "a whole database was rebuilt: {status:?}");
-    let keys: BTreeSet<_> =
-        Table::ALL.into_iter().flat_map(|table| scene.disk.memory.rows(table)).map(|row| row.key).collect();
-    let all: usize = Table::ALL.into_iter().map(|table| scene.disk.memory.rows(table).len()).sum();
-    assert_eq!(keys.len(), all, "a place is taken twice");
+    let keys: BTreeSet<_> = seats.iter().map(|seat| seat.key).collect();
+    assert_eq!(keys.len(), seats.len(), "a place is taken twice");
 }

@@ -1,10 +1,13 @@
 //! One run: the acts are played, the faults stop, everybody syncs, and the referee looks at both sides.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use heyho_sync::decisions::report::Outcome;
+use heyho_sync::decisions::status::Status;
 use heyho_sync::engine::{EngineError, RunOptions, Settings};
 use heyho_sync::outbox::{Aside, OutboxError};
+use heyho_sync::ports::store::memory::MemoryStore;
 use heyho_sync::words::owner::Session;
 use heyho_sync::words::policy::Policy;
 use heyho_sync::words::record::{Record, RecordError};
@@ -20,15 +23,16 @@ use crate::records::{Plan, identities, plan_again};
 use crate::referee;
 use crate::scene::{SERVER_URLS, Scene, TestEngine, exported, imported};
 use crate::server::{Manner, Poison, Server};
-use crate::world::{End, World};
+use crate::store::{Disk, Medium};
+use crate::world::{End, World, at_once};
 
 /// What every run holds at least: records captured, faults fired, syncs.
 pub const MINIMUM: (u64, u64, u64) = (200, 3, 2);
 
-pub struct Run {
-    pub(crate) scene: Scene,
+pub struct Run<M = MemoryStore> {
+    pub(crate) scene: Scene<M>,
     pub(crate) model: Model,
-    pub(crate) engine: TestEngine,
+    pub(crate) engine: TestEngine<M>,
     policy: Policy,
     poison_percent: u64,
     serial: u64,
@@ -82,8 +86,8 @@ fn some_server(random: &Random, name: &'static str) -> Server {
     }
 }
 
-impl Run {
-    fn begin(seed: u64) -> Self {
+impl<M: Medium> Run<M> {
+    async fn begin(seed: u64, memory: Rc<M>) -> Self {
         let random = Random::new(seed ^ 0xabcd_ef01);
         let world = World::new(seed);
         let servers = ["s0-", "s1-"].map(|name| some_server(&random, name));
@@ -91,7 +95,7 @@ impl Run {
         let network = Network::new(&world, server);
         network.other.replace(other);
         network.latency_ms.set(1 + random.below(40) as i64);
-        let scene = Scene { world, network, ..Scene::default() };
+        let scene = Scene { world, network, disk: Disk::over(memory), browser: Rc::default() };
         let mut policy = Policy::default();
         if random.chance(20) {
             policy.max_body_bytes = 16 * 1024;
@@ -101,7 +105,7 @@ impl Run {
         let poison_percent = *random.pick(&[0, 0, 1, 3, 10]);
         let model = Model::default();
         let mut run = Self { scene, model, engine, policy, poison_percent, serial: 0, logins: 0, file: None };
-        run.restart();
+        run.restart().await;
         run
     }
 
@@ -129,15 +133,19 @@ impl Run {
     }
 
     /// Opens a new worker over the same disk, as often as the disk makes it necessary.
-    pub(crate) fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         for _ in 0..20 {
             let engine = self.scene.closed_worker();
-            if self.scene.world.run(engine.open(self.settings())).is_ok() {
+            if self.scene.world.live(engine.open(self.settings())).await.is_ok() {
                 self.engine = engine;
                 return;
             }
         }
         panic!("a worker can't open its database");
+    }
+
+    async fn status(&self) -> Status {
+        self.scene.world.live(self.engine.status()).await.expect("the status")
     }
 
     /// Tells the referee in the network what may be sent now.
@@ -148,12 +156,12 @@ impl Run {
     }
 
     /// Hands the settings of now to the engine. Where the disk fails, a new worker begins with them.
-    fn apply_settings(&mut self) {
+    async fn apply_settings(&mut self) {
         self.publish_rules();
         let after = self.settings();
-        let changed = self.scene.world.run(self.engine.change_settings(|settings| *settings = after));
+        let changed = self.scene.world.live(self.engine.change_settings(|settings| *settings = after)).await;
         if changed.is_err() {
-            self.restart();
+            self.restart().await;
         }
     }
 
@@ -215,29 +223,29 @@ impl Run {
         self.model.make(plan, owner, poison)
     }
 
-    fn capture(&mut self, records: Vec<Record>, polls: u64) {
+    async fn capture(&mut self, records: Vec<Record>, polls: u64) {
         let identities = identities(&records);
-        match self.scene.world.run_for(self.engine.capture(records), polls) {
+        match self.scene.world.live_for(self.engine.capture(records), polls).await {
             End::Finished(Ok(recorded)) => self.model.captured(&identities, Some(recorded.captured)),
             End::Finished(Err(OutboxError::RevisionHeld { .. })) => {}
             End::Finished(Err(_)) => self.model.captured(&identities, None),
             End::Died => {
                 self.model.fired("death in a capture");
                 self.model.captured(&identities, None);
-                self.restart();
+                self.restart().await;
             }
         }
     }
 
-    pub(crate) fn sync(&mut self, by_hand: bool, polls: u64) {
+    pub(crate) async fn sync(&mut self, by_hand: bool, polls: u64) {
         self.model.syncs += 1;
         let options = RunOptions { by_hand, ..RunOptions::default() };
-        match self.scene.world.run_for(self.engine.sync(options), polls) {
+        match self.scene.world.live_for(self.engine.sync(options), polls).await {
             End::Died => {
                 // What a server asked for just before, nobody remembers.
                 self.scene.network.forget_waits();
                 self.model.fired("death in a sync");
-                self.restart();
+                self.restart().await;
             }
             End::Finished(Ok(report)) => {
                 assert!(report.balances(), "the report doesn't balance: {report:?}");
@@ -248,32 +256,32 @@ impl Run {
         }
     }
 
-    fn play(&mut self, act: &Act) {
+    async fn play(&mut self, act: &Act) {
         match act {
             Act::Capture { units, salt } => {
                 let records = self.make_units(*units, *salt);
-                self.capture(records, u64::MAX);
+                self.capture(records, u64::MAX).await;
             }
             Act::CaptureAndDie { units, salt, polls } => {
                 let records = self.make_units(*units, *salt);
-                self.capture(records, *polls);
+                self.capture(records, *polls).await;
             }
-            Act::Revise { which, times } => self.revise(*which, *times),
-            Act::CaptureAgain { which } => self.capture_again(*which),
-            Act::CaptureAltered { which } => self.capture_altered(*which),
-            Act::Sync { by_hand } => self.sync(*by_hand, u64::MAX),
-            Act::SyncAndDie { polls } => self.sync(false, *polls),
+            Act::Revise { which, times } => self.revise(*which, *times).await,
+            Act::CaptureAgain { which } => self.capture_again(*which).await,
+            Act::CaptureAltered { which } => self.capture_altered(*which).await,
+            Act::Sync { by_hand } => self.sync(*by_hand, u64::MAX).await,
+            Act::SyncAndDie { polls } => self.sync(false, *polls).await,
             Act::SyncWhileCapturing { units, salt, after_ms } => {
-                self.sync_while_capturing(*units, *salt, *after_ms);
+                self.sync_while_capturing(*units, *salt, *after_ms).await;
             }
             Act::SyncWhileSwitching { to, after_ms } => {
-                self.sync_while_switching(to % (ACCOUNTS * SERVERS), *after_ms);
+                self.sync_while_switching(to % (ACCOUNTS * SERVERS), *after_ms).await;
             }
-            Act::SyncWhileExcluding { site, after_ms } => self.sync_while_excluding(*site, *after_ms),
-            Act::TwoSyncers => self.two_syncers(),
-            Act::FrozenSyncer { polls } => self.freeze(*polls),
+            Act::SyncWhileExcluding { site, after_ms } => self.sync_while_excluding(*site, *after_ms).await,
+            Act::TwoSyncers => self.two_syncers().await,
+            Act::FrozenSyncer { polls } => self.freeze(*polls).await,
             Act::Restart => {
-                self.restart();
+                self.restart().await;
                 self.model.fired("restart");
             }
             Act::Sleep { ms } => self.scene.world.sleep(*ms),
@@ -292,15 +300,15 @@ impl Run {
             Act::DiskRead { after } => self.plan_read_fault(*after),
             Act::SignIn { account } => {
                 self.sign_in(somebody(self.model.server, account % ACCOUNTS));
-                self.apply_settings();
+                self.apply_settings().await;
                 self.model.fired("account switch");
             }
             Act::SignOut => {
                 self.model.owner = None;
-                self.apply_settings();
+                self.apply_settings().await;
                 self.model.fired("sign-out");
             }
-            Act::ChangeServer { alone } => self.change_server(*alone),
+            Act::ChangeServer { alone } => self.change_server(*alone).await,
             Act::TokenEnds => {
                 for server in self.scene.network.servers() {
                     server.borrow_mut().tokens.clear();
@@ -309,12 +317,12 @@ impl Run {
             }
             Act::Pause(paused) => {
                 self.model.paused = *paused;
-                self.apply_settings();
+                self.apply_settings().await;
                 self.model.fired("pause changes");
             }
             Act::Consent(given) => {
                 self.model.consent_withdrawn = !given;
-                self.apply_settings();
+                self.apply_settings().await;
                 self.model.fired("consent changes");
             }
             Act::Exclude { site, excluded } => {
@@ -324,20 +332,20 @@ impl Run {
                 } else {
                     self.model.excluded.remove(site);
                 }
-                self.apply_settings();
+                self.apply_settings().await;
                 self.model.fired("exclusion changes");
             }
-            Act::RetryQuarantine { which } => self.retry_quarantine(*which),
-            Act::DiscardQuarantined { which } => self.discard_quarantined(*which),
+            Act::RetryQuarantine { which } => self.retry_quarantine(*which).await,
+            Act::DiscardQuarantined { which } => self.discard_quarantined(*which).await,
             Act::Export => {
-                if let Ok(file) = self.scene.world.run(exported(&self.engine)) {
+                if let Ok(file) = self.scene.world.live(exported(&self.engine)).await {
                     self.file = Some(file);
                     self.model.fired("export");
                 }
             }
-            Act::Import => self.import(),
+            Act::Import => self.import().await,
             Act::Reset => {
-                if self.scene.world.run(self.engine.outbox().reset()).is_ok() {
+                if self.scene.world.live(self.engine.outbox().reset()).await.is_ok() {
                     self.scene.network.forget_waits();
                     self.model.fired("reset");
                 }
@@ -350,7 +358,7 @@ impl Run {
                 self.model.forged_refusals = true;
                 self.model.fired("server heals");
             }
-            Act::Minimum { salt } => self.reach_the_minimum(*salt),
+            Act::Minimum { salt } => self.reach_the_minimum(*salt).await,
         }
         self.publish_rules();
         self.note_faults();
@@ -372,32 +380,32 @@ impl Run {
     }
 
     // The last act of every script: what earlier acts left short is made up for.
-    fn reach_the_minimum(&mut self, salt: u64) {
+    async fn reach_the_minimum(&mut self, salt: u64) {
         let (records, faults, _) = MINIMUM;
         self.note_faults();
         (self.model.paused, self.model.consent_withdrawn) = (false, false);
         self.model.excluded.clear();
         let owner = self.model.owner.unwrap_or(somebody(self.model.server, 0));
         self.sign_in(owner);
-        self.apply_settings();
+        self.apply_settings().await;
         for round in 0..20 {
             if self.model.captured < records {
                 let units = self.make_units(records.div_ceil(4), salt.wrapping_add(round));
-                self.capture(units, u64::MAX);
+                self.capture(units, u64::MAX).await;
             }
             if self.model.faults() >= faults {
                 continue;
             }
             self.plan_network_faults(round % 3, 1, 0);
             let unit = self.make_units(1, salt.wrapping_sub(round));
-            self.capture(unit, u64::MAX);
+            self.capture(unit, u64::MAX).await;
             self.scene.world.sleep(90_000_000);
-            self.sync(true, u64::MAX);
+            self.sync(true, u64::MAX).await;
             self.note_faults();
         }
     }
 
-    fn revise(&mut self, which: u64, times: u64) {
+    async fn revise(&mut self, which: u64, times: u64) {
         let Some((key, known)) = self.model.one_of_mine(which) else { return };
         let first = known.possible + 1;
         let owner = known.owner;
@@ -407,22 +415,22 @@ impl Run {
                 self.model.make(plan, owner, None)
             })
             .collect();
-        self.capture(records, u64::MAX);
+        self.capture(records, u64::MAX).await;
         self.model.fired("revision");
     }
 
-    fn capture_again(&mut self, which: u64) {
+    async fn capture_again(&mut self, which: u64) {
         let Some((key, known)) = self.model.one_of_mine(which) else { return };
         let plan = plan_again((key, known.clone()), known.possible, known.chance);
         let record = self.model.make(plan, known.owner, None);
-        self.capture(vec![record], u64::MAX);
+        self.capture(vec![record], u64::MAX).await;
         self.model.fired("captured again");
     }
 
     // Other content under a revision that is held is refused; where the record is gone, nobody can tell.
-    fn capture_altered(&mut self, which: u64) {
+    async fn capture_altered(&mut self, which: u64) {
         let Some((key, known)) = self.model.one_of_mine(which) else { return };
-        let is_held = referee::holds(&self.scene, &key, known.certain);
+        let is_held = referee::holds(&self.scene, &key, known.certain).await;
         if !is_held || known.certain != known.possible || self.model.excluded.contains(&known.site) {
             return;
         }
@@ -430,7 +438,7 @@ impl Run {
         if !self.model.records_anything() || self.model.site_rules().may_touch(&record.head.sites) {
             return;
         }
-        match self.scene.world.run(self.engine.capture(vec![record])) {
+        match self.scene.world.live(self.engine.capture(vec![record])).await {
             Err(OutboxError::RevisionHeld { .. }) => self.model.fired("content changed under its revision"),
             Err(OutboxError::Store(_)) => {}
             other => panic!("other content under a revision that is held: {other:?}"),
@@ -438,12 +446,12 @@ impl Run {
     }
 
     // The user chooses the other server: with a login there, or without a word about one.
-    fn change_server(&mut self, alone: bool) {
+    async fn change_server(&mut self, alone: bool) {
         let server = (self.model.server + 1) % SERVERS;
         match self.model.owner.filter(|_| !alone) {
             Some(owner) => {
                 self.sign_in(somebody(server, owner % ACCOUNTS));
-                self.apply_settings();
+                self.apply_settings().await;
             }
             None => {
                 self.scene.network.forget_waits();
@@ -451,48 +459,51 @@ impl Run {
                 self.model.owner = None;
                 self.publish_rules();
                 let url = SERVER_URLS[server as usize].to_owned();
-                let changed =
-                    self.scene.world.run(self.engine.change_settings(|settings| settings.server_url = url));
+                let changed = self
+                    .scene
+                    .world
+                    .live(self.engine.change_settings(|settings| settings.server_url = url))
+                    .await;
                 if changed.is_err() {
-                    self.restart();
+                    self.restart().await;
                 }
             }
         }
         self.model.fired("server change");
     }
 
-    fn retry_quarantine(&mut self, which: u64) {
-        let rows = self.scene.world.run(self.engine.outbox().list(Aside::Quarantine));
+    async fn retry_quarantine(&mut self, which: u64) {
+        let rows = self.scene.world.live(self.engine.outbox().list(Aside::Quarantine)).await;
         let Ok(rows) = rows else { return };
         let one = rows.get(which as usize % rows.len().max(1)).map(|row| vec![row.head.id.clone()]);
         let ids = one.filter(|_| which.is_multiple_of(2));
-        if let Ok(back) = self.scene.world.run(self.engine.put_back(Aside::Quarantine, ids))
+        if let Ok(back) = self.scene.world.live(self.engine.put_back(Aside::Quarantine, ids)).await
             && back > 0
         {
             self.model.fired("quarantine retried");
         }
     }
 
-    fn discard_quarantined(&mut self, which: u64) {
+    async fn discard_quarantined(&mut self, which: u64) {
         let outbox = self.engine.outbox();
-        let Ok(rows) = self.scene.world.run(outbox.list(Aside::Quarantine)) else { return };
+        let Ok(rows) = self.scene.world.live(outbox.list(Aside::Quarantine)).await else { return };
         let Some(row) = rows.get(which as usize % rows.len().max(1)) else { return };
         self.model.discarded_by_user = true;
-        let gone = self.scene.world.run(outbox.discard(Aside::Quarantine, vec![row.head.id.clone()]));
+        let gone = self.scene.world.live(outbox.discard(Aside::Quarantine, vec![row.head.id.clone()])).await;
         if gone.is_ok_and(|gone| gone > 0) {
             self.model.fired("quarantine discarded");
         }
     }
 
     // The published backend knows no revisions: what an old file would set back there is left out of it.
-    fn import(&mut self) {
+    async fn import(&mut self) {
         let Some(file) = self.file.take() else { return };
         let newest_wins =
             self.scene.network.servers().iter().any(|server| server.borrow().manner == Manner::Published);
         let is_latest = |line: &&str| !newest_wins || self.model.is_latest(line);
         let file: String = file.lines().filter(is_latest).flat_map(|line| [line, "\n"]).collect();
         let lines = file.lines().count() as u64;
-        match self.scene.world.run(imported(&self.engine, &file)) {
+        match self.scene.world.live(imported(&self.engine, &file)).await {
             Ok(imported) => {
                 let held = RecordError::RevisionHeld.code();
                 let refused = imported.refused.iter().find(|line| line.code != held);
@@ -506,7 +517,7 @@ impl Run {
     }
 
     // The faults stop; everybody syncs until nothing more moves.
-    fn calm_down(&mut self) {
+    async fn calm_down(&mut self) {
         for server in self.scene.network.servers() {
             server.borrow_mut().max_records = 100;
         }
@@ -515,16 +526,16 @@ impl Run {
         self.scene.disk.faults.take();
         self.scene.disk.read_faults.take();
         (self.model.paused, self.model.consent_withdrawn) = (false, false);
-        self.restart();
+        self.restart().await;
         for owner in self.model.owners_seen.clone() {
             self.sign_in(owner);
-            self.apply_settings();
+            self.apply_settings().await;
             let mut before = u64::MAX;
             let mut unmoved = 0;
             while unmoved < 12 {
                 self.scene.world.sleep(90_000_000);
-                self.sync(false, u64::MAX);
-                let left = self.scene.status(&self.engine).pending.total();
+                self.sync(false, u64::MAX).await;
+                let left = self.status().await.pending.total();
                 if left == 0 {
                     break;
                 }
@@ -537,7 +548,12 @@ impl Run {
 
 /// Plays the acts of a seed; panics with what is wrong. `tell` hears of every act and every request.
 pub fn play(seed: u64, acts: &[Act], tell: Option<fn(&str)>) -> Account {
-    let mut run = Run::begin(seed);
+    at_once(play_over(Rc::<MemoryStore>::default(), seed, acts, tell))
+}
+
+/// The same over a store that may take real time.
+pub async fn play_over<M: Medium>(memory: Rc<M>, seed: u64, acts: &[Act], tell: Option<fn(&str)>) -> Account {
+    let mut run = Run::begin(seed, memory).await;
     run.scene.network.tell.set(tell);
     run.publish_rules();
     let say = |line: &dyn std::fmt::Debug| {
@@ -547,12 +563,12 @@ pub fn play(seed: u64, acts: &[Act], tell: Option<fn(&str)>) -> Account {
     };
     for act in acts {
         say(act);
-        run.play(act);
+        run.play(act).await;
     }
     say(&"the faults stop");
-    run.calm_down();
-    let status = run.scene.status(&run.engine);
-    referee::judge(&run.scene, &run.model, &status);
+    run.calm_down().await;
+    let status = run.status().await;
+    referee::judge(&run.scene, &run.model, &status).await;
     let Model { captured, syncs, .. } = run.model;
     let faults = run.model.faults();
     Account { fired: run.model.fired, records: captured, faults, syncs }

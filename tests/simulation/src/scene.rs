@@ -7,26 +7,27 @@ use heyho_sync::decisions::status::Status;
 use heyho_sync::engine::{Bookmark, Engine, EngineError, Imported, Recorded, RunOptions, Settings};
 use heyho_sync::outbox::Outbox;
 use heyho_sync::ports::store::Table;
+use heyho_sync::ports::store::memory::MemoryStore;
 use heyho_sync::words::kind::{Kind, PerKind};
 use heyho_sync::words::owner::Session;
 
 use crate::host::{Browser, SimulatedHost};
 use crate::network::{Line, Network};
 use crate::server::Server;
-use crate::store::{Disk, DiskStore};
+use crate::store::{Disk, DiskStore, Medium};
 use crate::world::{SimulatedClock, World};
 
 /// The bases of the two servers that there are.
 pub const SERVER_URLS: [&str; 2] = ["https://api.example.com/api/v1", "https://other.example.com/api/v1"];
 
 /// The engine over the simulated ports.
-pub type TestEngine = Engine<DiskStore, Line, SimulatedClock, SimulatedHost>;
+pub type TestEngine<M = MemoryStore> = Engine<DiskStore<M>, Line, SimulatedClock, SimulatedHost>;
 
 /// A browser, its disk, and a server; workers come and go.
-pub struct Scene {
+pub struct Scene<M = MemoryStore> {
     pub world: Rc<World>,
     pub network: Rc<Network>,
-    pub disk: Rc<Disk>,
+    pub disk: Rc<Disk<M>>,
     pub browser: Rc<Browser>,
 }
 
@@ -60,6 +61,17 @@ pub fn records(numbers: std::ops::Range<usize>) -> PerKind<Vec<String>> {
     }
 }
 
+impl<M: Medium> Scene<M> {
+    /// A new worker that has not yet opened its database.
+    pub fn closed_worker(&self) -> TestEngine<M> {
+        let connection = self.disk.memory.connect();
+        let store = DiskStore { world: Rc::clone(&self.world), disk: Rc::clone(&self.disk), connection };
+        let host = SimulatedHost { world: Rc::clone(&self.world), browser: Rc::clone(&self.browser) };
+        let clock = SimulatedClock(Rc::clone(&self.world));
+        Engine::new(Outbox::new(store), Line(Rc::clone(&self.network)), clock, host)
+    }
+}
+
 impl Default for Scene {
     fn default() -> Self {
         Self::with(Server::default())
@@ -76,14 +88,6 @@ impl Scene {
     /// A new worker, signed in as user-1, with consent.
     pub fn worker(&self) -> TestEngine {
         self.worker_as(session("user-1"))
-    }
-
-    /// A new worker that has not yet opened its database.
-    pub fn closed_worker(&self) -> TestEngine {
-        let store = DiskStore { world: Rc::clone(&self.world), disk: Rc::clone(&self.disk) };
-        let host = SimulatedHost { world: Rc::clone(&self.world), browser: Rc::clone(&self.browser) };
-        let clock = SimulatedClock(Rc::clone(&self.world));
-        Engine::new(Outbox::new(store), Line(Rc::clone(&self.network)), clock, host)
     }
 
     pub fn worker_as(&self, session: Option<Session>) -> TestEngine {
@@ -139,7 +143,7 @@ impl Scene {
 }
 
 /// The document that an export's pieces are together.
-pub async fn exported(engine: &TestEngine) -> Result<String, EngineError> {
+pub async fn exported<M: Medium>(engine: &TestEngine<M>) -> Result<String, EngineError> {
     let (mut document, mut at) = (String::new(), Some(Bookmark::default()));
     while let Some(from) = at {
         let piece = engine.export(from).await?;
@@ -150,7 +154,7 @@ pub async fn exported(engine: &TestEngine) -> Result<String, EngineError> {
 }
 
 /// Imports a document in one piece.
-pub async fn imported(engine: &TestEngine, document: &str) -> Result<Imported, EngineError> {
+pub async fn imported<M: Medium>(engine: &TestEngine<M>, document: &str) -> Result<Imported, EngineError> {
     let mut imported = Imported::default();
     engine.import(document, &mut imported).await?;
     Ok(imported)

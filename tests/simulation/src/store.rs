@@ -1,4 +1,4 @@
-//! The in-memory store with a disk's ways: it takes time, and it fails when it is told to.
+//! A store with a disk's ways: it takes time, and it fails when it is told to.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -21,9 +21,21 @@ pub enum StorageFault {
     FailsAfterCommit(StoreError),
 }
 
+/// The real store beneath the disk.
+pub trait Medium: Store<Body: 'static> + Sized + 'static {
+    /// The connection of a new worker.
+    fn connect(self: &Rc<Self>) -> Rc<Self>;
+}
+
+impl Medium for MemoryStore {
+    fn connect(self: &Rc<Self>) -> Rc<Self> {
+        Rc::clone(self)
+    }
+}
+
 #[derive(Debug)]
-pub struct Disk {
-    pub memory: MemoryStore,
+pub struct Disk<M = MemoryStore> {
+    pub memory: Rc<M>,
     /// Faults of the writes to come; none where it is empty.
     pub faults: RefCell<VecDeque<StorageFault>>,
     /// Faults of the reads to come.
@@ -40,8 +52,14 @@ pub struct Disk {
 
 impl Disk {
     pub fn new() -> Rc<Self> {
+        Self::over(Rc::default())
+    }
+}
+
+impl<M: Medium> Disk<M> {
+    pub fn over(memory: Rc<M>) -> Rc<Self> {
         Rc::new(Self {
-            memory: MemoryStore::default(),
+            memory,
             faults: RefCell::default(),
             read_faults: RefCell::default(),
             fired: RefCell::default(),
@@ -51,47 +69,68 @@ impl Disk {
         })
     }
 
-    fn count_rows<'a>(&self, answers: impl Iterator<Item = &'a Answer<String>>) {
-        let rows = answers.map(|answer| if let Answer::Rows(rows) = answer { rows.len() } else { 0 }).sum();
-        self.most_rows_read.set(self.most_rows_read.get().max(rows));
+    fn count_rows(&self, answers: &[Answer<M::Body>]) {
+        let of = |answer: &Answer<M::Body>| if let Answer::Rows(rows) = answer { rows.len() } else { 0 };
+        self.most_rows_read.set(self.most_rows_read.get().max(answers.iter().map(of).sum()));
     }
 
     fn check(&self) -> Result<(), StoreError> {
         if self.broken.get() { Err(StoreError::Broken("UnknownError".into())) } else { Ok(()) }
     }
 
-    // Without the rows that can't be read, as many as were asked for.
-    fn readable(&self, queries: &[Query], answers: Vec<Answer<String>>) -> Vec<Answer<String>> {
-        let unreadable = self.unreadable.borrow();
-        let all = |table| self.memory.rows(table).into_iter();
-        let within = |table, range: &KeyRange, row: &Row<String>| {
-            range.contains(row.key) && !unreadable.contains(&(table, row.key))
+    /// Every row of a table, for a referee.
+    pub async fn rows(&self, table: Table) -> Vec<Row<M::Body>> {
+        let query = Query::Rows { table, range: KeyRange::everything(), limit: usize::MAX };
+        let answers = self.memory.read(&[query]).await.expect("the referee reads a whole disk");
+        answers.into_iter().flat_map(Answer::rows).collect()
+    }
+
+    // Queries of rows, some of which can't be read, ask for all, and are cut afterwards.
+    fn asked(&self, queries: &[Query]) -> Option<Vec<Query>> {
+        let all = |query: &Query| match query {
+            Query::Rows { table, range, .. } => {
+                Query::Rows { table: *table, range: *range, limit: usize::MAX }
+            }
+            other => other.clone(),
         };
-        let replaced = queries.iter().zip(answers).map(|(query, answer)| match (query, answer) {
-            (Query::Rows { table, range, limit }, _) if !unreadable.is_empty() => {
-                Answer::Rows(all(*table).filter(|row| within(*table, range, row)).take(*limit).collect())
+        (!self.unreadable.borrow().is_empty()).then(|| queries.iter().map(all).collect())
+    }
+
+    // Without the rows that can't be read, as many as were asked for.
+    fn readable(&self, queries: &[Query], mut answers: Vec<Answer<M::Body>>) -> Vec<Answer<M::Body>> {
+        let unreadable = self.unreadable.borrow();
+        if unreadable.is_empty() {
+            return answers;
+        }
+        for (query, answer) in queries.iter().zip(&mut answers) {
+            let (Query::Rows { table, .. } | Query::Revisions { table, .. } | Query::Last { table, .. }) =
+                query
+            else {
+                continue;
+            };
+            if let Answer::Rows(rows) = answer {
+                rows.retain(|row| !unreadable.contains(&(*table, row.key)));
+                if let Query::Rows { limit, .. } = query {
+                    rows.truncate(*limit);
+                }
             }
-            (Query::Revisions { table, .. } | Query::Last { table, .. }, Answer::Rows(rows)) => {
-                let everywhere = KeyRange::everything();
-                Answer::Rows(rows.into_iter().filter(|row| within(*table, &everywhere, row)).collect())
-            }
-            (_, answer) => answer,
-        });
-        replaced.collect()
+        }
+        answers
     }
 }
 
 /// A worker's connection to the disk.
-#[derive(Debug, Clone)]
-pub struct DiskStore {
+#[derive(Debug)]
+pub struct DiskStore<M = MemoryStore> {
     pub world: Rc<World>,
-    pub disk: Rc<Disk>,
+    pub disk: Rc<Disk<M>>,
+    pub connection: Rc<M>,
 }
 
-impl Store for DiskStore {
-    type Body = String;
+impl<M: Medium> Store for DiskStore<M> {
+    type Body = M::Body;
 
-    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<String>>> {
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Pending<'a, Vec<Answer<M::Body>>> {
         Box::pin(async move {
             self.world.pass(1).await;
             if let Some(error) = self.disk.read_faults.borrow_mut().pop_front().flatten() {
@@ -99,14 +138,16 @@ impl Store for DiskStore {
                 return Err(error);
             }
             self.disk.check()?;
-            let found = self.disk.memory.read(queries).await;
-            self.disk.count_rows(found.iter().flatten());
+            let asked = self.disk.asked(queries);
+            let found = self.connection.read(asked.as_deref().unwrap_or(queries));
+            let found = self.world.really(found).await.map(|answers| self.disk.readable(queries, answers));
+            self.disk.count_rows(found.as_deref().unwrap_or_default());
             self.world.pass(0).await;
-            found.map(|answers| self.disk.readable(queries, answers))
+            found
         })
     }
 
-    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, String>) -> Pending<'a, ()> {
+    fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, M::Body>) -> Pending<'a, ()> {
         Box::pin(async move {
             self.world.pass(1).await;
             let fault = self.disk.faults.borrow_mut().pop_front().unwrap_or(StorageFault::None);
@@ -120,9 +161,10 @@ impl Store for DiskStore {
                 return Err(error);
             }
             self.disk.check()?;
-            let found = self.disk.memory.read(queries).await?;
-            let mut decided = decide(self.disk.readable(queries, found));
-            let result = self.disk.memory.transact(&[], &mut |_| decided.take()).await;
+            let asked = self.disk.asked(queries);
+            let mut decide = |found| decide(self.disk.readable(queries, found));
+            let transaction = self.connection.transact(asked.as_deref().unwrap_or(queries), &mut decide);
+            let result = self.world.really(transaction).await;
             self.world.pass(0).await;
             match fault {
                 StorageFault::FailsAfterCommit(error) if result.is_ok() => {

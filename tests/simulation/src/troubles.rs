@@ -12,11 +12,11 @@ use crate::network::NetworkFault;
 use crate::records::identities;
 use crate::run::Run;
 use crate::scene::join;
-use crate::store::StorageFault;
+use crate::store::{Medium, StorageFault};
 use crate::world::End;
 
-impl Run {
-    pub(crate) fn sync_while_capturing(&mut self, units: u64, salt: u64, after_ms: i64) {
+impl<M: Medium> Run<M> {
+    pub(crate) async fn sync_while_capturing(&mut self, units: u64, salt: u64, after_ms: i64) {
         let records = self.make_units(units, salt);
         let identities = identities(&records);
         self.model.syncs += 1;
@@ -26,12 +26,12 @@ impl Run {
             engine.capture(records).await
         });
         let sync = pin!(engine.sync(RunOptions::default()));
-        let (_, kept) = self.scene.world.run(join(sync, capture));
+        let (_, kept) = self.scene.world.live(join(sync, capture)).await;
         self.model.captured(&identities, kept.ok().map(|recorded| recorded.captured));
         self.model.fired("capture during an upload");
     }
 
-    pub(crate) fn sync_while_switching(&mut self, to: Somebody, after_ms: i64) {
+    pub(crate) async fn sync_while_switching(&mut self, to: Somebody, after_ms: i64) {
         self.model.syncs += 1;
         let other_server = server_of(to) != self.model.server;
         self.sign_in(to);
@@ -43,10 +43,10 @@ impl Run {
                 engine.change_settings(|settings| *settings = after).await
             });
             let sync = pin!(engine.sync(RunOptions::default()));
-            self.scene.world.run(join(sync, switch)).1.is_err()
+            self.scene.world.live(join(sync, switch)).await.1.is_err()
         };
         if failed {
-            self.restart();
+            self.restart().await;
         }
         self.model.fired(match other_server {
             true => "server change during an upload",
@@ -54,7 +54,7 @@ impl Run {
         });
     }
 
-    pub(crate) fn sync_while_excluding(&mut self, site: u64, after_ms: i64) {
+    pub(crate) async fn sync_while_excluding(&mut self, site: u64, after_ms: i64) {
         self.model.syncs += 1;
         self.model.excluded.insert(site);
         self.model.ever_excluded.insert(site);
@@ -72,41 +72,43 @@ impl Run {
                 changed
             });
             let sync = pin!(engine.sync(RunOptions::default()));
-            self.scene.world.run(join(sync, exclude)).1.is_err()
+            self.scene.world.live(join(sync, exclude)).await.1.is_err()
         };
         if failed {
-            self.restart();
+            self.restart().await;
         }
         self.model.fired("exclusion during an upload");
     }
 
-    pub(crate) fn two_syncers(&mut self) {
+    pub(crate) async fn two_syncers(&mut self) {
         self.model.syncs += 1;
         let other = self.scene.closed_worker();
-        if self.scene.world.run(other.open(self.settings())).is_ok() {
+        if self.scene.world.live(other.open(self.settings())).await.is_ok() {
             let one = pin!(self.engine.sync(RunOptions::default()));
             let two = pin!(other.sync(RunOptions::default()));
-            let _ = self.scene.world.run(join(one, two));
+            let _ = self.scene.world.live(join(one, two)).await;
             self.model.fired("second syncer");
         }
     }
 
-    pub(crate) fn freeze(&mut self, polls: u64) {
+    pub(crate) async fn freeze(&mut self, polls: u64) {
         self.model.syncs += 2;
         let other = self.scene.closed_worker();
         let world = Rc::clone(&self.scene.world);
         {
             let mut frozen = pin!(self.engine.sync(RunOptions::default()));
-            if matches!(world.run_pinned(frozen.as_mut(), polls), End::Finished(_)) {
+            if matches!(world.live_pinned(frozen.as_mut(), polls).await, End::Finished(_)) {
                 return;
             }
+            let awaited = world.freeze();
             world.sleep(600_000);
-            if world.run(other.open(self.settings())).is_ok() {
-                let _ = world.run(other.sync(RunOptions::default()));
+            if world.live(other.open(self.settings())).await.is_ok() {
+                let _ = world.live(other.sync(RunOptions::default())).await;
             }
+            world.thaw(awaited);
             // What it was about to send when it froze goes out late; nobody can hold it back.
             self.scene.network.forget_waits();
-            let _ = world.run_pinned(frozen.as_mut(), u64::MAX);
+            let _ = world.live_pinned(frozen.as_mut(), u64::MAX).await;
         }
         self.model.fired("frozen syncer");
     }

@@ -2,10 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use heyho_sync::ports::clock::Clock;
@@ -28,9 +29,10 @@ pub struct World {
     pub random: Random,
     /// A write has failed in this act: what it would have kept may be forgotten.
     pub disk_failed: Cell<bool>,
+    outside: RefCell<Outside>,
 }
 
-/// How a future ended under [`World::run_for`].
+/// How a future ended under [`World::live_for`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum End<T> {
     Finished(T),
@@ -46,6 +48,7 @@ impl World {
             waiting: RefCell::default(),
             random: Random::new(seed),
             disk_failed: Cell::new(false),
+            outside: RefCell::default(),
         })
     }
 
@@ -72,50 +75,113 @@ impl World {
         Pass { world: Rc::clone(self), due: self.monotonic_ms.get() + ms.max(0), begun: false }
     }
 
-    pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
-        match self.run_for(future, u64::MAX) {
+    /// Polls a future to its end; time passes between the polls, but not while something real is waited for.
+    pub async fn live<T>(&self, future: impl Future<Output = T>) -> T {
+        match self.live_for(future, u64::MAX).await {
             End::Finished(result) => result,
             End::Died => unreachable!("it would have to live on"),
         }
     }
 
-    /// Polls a future at most `polls` times; time passes between the polls. A worker's death is a number of polls.
-    pub fn run_for<T>(&self, future: impl Future<Output = T>, polls: u64) -> End<T> {
-        let end = self.run_pinned(pin!(future), polls);
+    /// The same with at most so many polls: a worker's death is a number of polls.
+    pub async fn live_for<T>(&self, future: impl Future<Output = T>, polls: u64) -> End<T> {
+        let end = self.live_pinned(pin!(future), polls).await;
         self.waiting.borrow_mut().clear();
         end
     }
 
     /// The same for a future that may go on later: a frozen worker.
-    pub fn run_pinned<T>(&self, mut future: Pin<&mut impl Future<Output = T>>, polls: u64) -> End<T> {
+    pub async fn live_pinned<T>(&self, mut future: Pin<&mut impl Future<Output = T>>, polls: u64) -> End<T> {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
-        let mut context = Context::from_waker(&waker);
-        for poll in 0..polls {
-            assert!(poll < MOST_POLLS, "it goes round and round, and never ends");
-            if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
-                return End::Finished(result);
+        let mut done = 0;
+        poll_fn(|outside| {
+            let mut context = Context::from_waker(&waker);
+            while done < polls {
+                assert!(done < MOST_POLLS, "it goes round and round, and never ends");
+                done += 1;
+                if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+                    return Poll::Ready(End::Finished(result));
+                }
+                if woken.flag.swap(false, Ordering::Relaxed) {
+                    continue;
+                }
+                if self.outside.borrow().get() > 0 {
+                    *woken.outside.lock().unwrap() = Some(outside.waker().clone());
+                    return Poll::Pending;
+                }
+                let next = self.waiting.borrow_mut().pop_first();
+                let (due, wakers) = next.expect("everybody waits, and nobody for the clock");
+                self.monotonic_ms.set(self.monotonic_ms.get().max(due));
+                wakers.into_iter().for_each(Waker::wake);
+                woken.flag.store(false, Ordering::Relaxed);
             }
-            if woken.0.swap(false, Ordering::Relaxed) {
-                continue;
-            }
-            let next = self.waiting.borrow_mut().pop_first();
-            let (due, wakers) = next.expect("everybody waits, and nobody for the clock");
-            self.monotonic_ms.set(self.monotonic_ms.get().max(due));
-            wakers.into_iter().for_each(Waker::wake);
-            woken.0.store(false, Ordering::Relaxed);
-        }
-        End::Died
+            Poll::Ready(End::Died)
+        })
+        .await
+    }
+
+    /// [`World::live`] where nothing real is waited for.
+    pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        at_once(self.live(future))
+    }
+
+    /// [`World::live_for`] where nothing real is waited for.
+    pub fn run_for<T>(&self, future: impl Future<Output = T>, polls: u64) -> End<T> {
+        at_once(self.live_for(future, polls))
+    }
+
+    /// Waits for something real: a browser's database.
+    pub async fn really<T>(&self, future: impl Future<Output = T>) -> T {
+        let outside = Rc::clone(&self.outside.borrow());
+        outside.set(outside.get() + 1);
+        let _counted = Counted(outside);
+        future.await
+    }
+
+    /// What a frozen worker waits for holds nobody else up. Returns that, for [`World::thaw`].
+    pub fn freeze(&self) -> Outside {
+        self.outside.take()
+    }
+
+    /// The frozen worker goes on.
+    pub fn thaw(&self, outside: Outside) {
+        self.outside.replace(outside);
     }
 }
 
-/// Whether somebody woke another without any time passing.
+/// How many real things are waited for.
+pub type Outside = Rc<Cell<u32>>;
+
+struct Counted(Outside);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// The result of a future that never waits for anything real.
+pub fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => unreachable!("it waits for something that is not of this world"),
+    }
+}
+
+/// Whether somebody woke another without any time passing; and who is to hear of it while something real is waited for.
 #[derive(Default)]
-struct Woken(AtomicBool);
+struct Woken {
+    flag: AtomicBool,
+    outside: Mutex<Option<Waker>>,
+}
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
+        if let Some(outside) = self.outside.lock().unwrap().take() {
+            outside.wake();
+        }
     }
 }
 
