@@ -17,7 +17,7 @@
  *   | { type: "whereIs", text: string }
  *   | { type: "import", records: string }
  *   | { type: "forgetSite", site: string }
- *   | { type: "eraseAll" | "claimRecords" | "discardUnclaimed" }
+ *   | { type: "eraseAll" | "claimRecords" | "discardUnclaimed" | "reconcile" | "sendMissing" }
  *   | { type: "takeRecords", server: string }} Request
  * @typedef {{ error: { name: string, code: string, message: string } }} Failure
  */
@@ -52,6 +52,8 @@ const FIELDS = {
   eraseAll: {},
   claimRecords: {},
   discardUnclaimed: {},
+  reconcile: {},
+  sendMissing: {},
   takeRecords: { server: isText },
 };
 

@@ -62,6 +62,12 @@ export async function answer(request) {
     case "discardUnclaimed":
       await core.discardUnclaimed();
       return changed(core);
+    case "reconcile":
+      return core.reconcile();
+    case "sendMissing":
+      await core.archive.restore(undefined);
+      await core.quarantine.retry(undefined);
+      return core.sync({ force: true });
     case "takeRecords":
       await core.takeRecords(request.server);
       return afterwards(core);

@@ -19,6 +19,7 @@ import { drawRecords } from "../shared/records.js";
 import { bytes, duration, moment, number, translatePage, t } from "../shared/text.js";
 import { follow } from "../snapshot.js";
 import { viewOf } from "../popup/view.js";
+import { drawComparison } from "./comparison.js";
 import { exportAll, importAll } from "./file.js";
 import { booksOf, checksOf, confirms, elsewhereOf, erasuresOf, factsOf } from "./view.js";
 
@@ -66,6 +67,7 @@ function show(snapshot) {
 
   drawWaiting(snapshot);
   drawBooks(snapshot);
+  drawComparison(snapshot);
   drawHealth(snapshot);
   if (changed(before?.quarantined, snapshot.quarantined)) void listQuarantine();
   if (changed(before?.archived, snapshot.archived)) void listArchive();

@@ -42,6 +42,61 @@ function line(key, counts) {
   return { name: { key }, counts, total: counts.pageVisits + counts.tabAggregates };
 }
 
+/** Days of a comparison that are shown, the latest. */
+const MOST_DAYS = 30;
+
+/**
+ * What a comparison with the server has found, and what could be sent now.
+ *
+ * @param {import("../../pkg/heyho_sync.js").Reconciliation} found
+ * @param {Snapshot} snapshot
+ * @returns {{ right: boolean, result: Text, notes: Text[], here: number,
+ *   days: { day: number, counts: Counts, total: number }[] }}
+ */
+export function comparisonOf({ reason, acknowledged, compared, erased, there, days }, snapshot) {
+  const differing = [...days]
+    .sort((one, other) => other.day - one.day)
+    .map(({ day, missing, older }) => {
+      const counts = {
+        pageVisits: missing.pageVisits + older.pageVisits,
+        tabAggregates: missing.tabAggregates + older.tabAggregates,
+      };
+      return { day, counts, total: together(counts) };
+    });
+  const lost = differing.reduce((sum, { total }) => sum + total, 0);
+  const here = [snapshot.pending, snapshot.quarantined, snapshot.archived].reduce(
+    (sum, counts) => sum + together(counts),
+    0,
+  );
+  const unknown = together(acknowledged) - together(compared);
+  /** @param {boolean} applies @param {string} key @param {number[]} values @returns {Text[]} */
+  const note = (applies, key, ...values) => (applies ? [{ key, values }] : []);
+  return {
+    right: reason === null && lost === 0,
+    result: resultOf(reason, together(compared), lost),
+    notes: [
+      ...note(differing.length > MOST_DAYS, "moreDays", differing.length - MOST_DAYS),
+      ...note(lost > 0, "lostThere"),
+      ...note(reason === null && unknown > 0, "notKnownAnyMore", unknown),
+      ...note(together(erased) > 0, "erasedThere", together(erased)),
+      ...(there ? note(true, "inAllThere", there.pageVisits, there.tabAggregates) : []),
+      ...note(here > 0, "stillHere", here),
+    ],
+    days: differing.slice(0, MOST_DAYS),
+    here,
+  };
+}
+
+/** @param {string | null} reason @param {number} compared @param {number} lost @returns {Text} */
+function resultOf(reason, compared, lost) {
+  if (reason !== null) return { key: `notCompared_${reason.replaceAll(" ", "_")}` };
+  if (lost > 0) return { key: "comparedDiffers", values: [lost, compared] };
+  return compared > 0 ? { key: "comparedRight", values: [compared] } : { key: "comparedNothing" };
+}
+
+/** @param {Counts} counts */
+const together = ({ pageVisits, tabAggregates }) => pageVisits + tabAggregates;
+
 /**
  * What is checked, and how it stands.
  *

@@ -5,6 +5,7 @@ const language = browser.i18n.getUILanguage();
 const numbers = new Intl.NumberFormat(language);
 const moments = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const days = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const calendar = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" });
 const hours = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 
 /**
@@ -32,6 +33,9 @@ export function moment(atMs) {
   const isToday = new Date(atMs).toDateString() === new Date().toDateString();
   return (isToday ? hours : days).format(atMs);
 }
+
+/** A day by its number in the user's calendar, counted from 1970-01-01. @param {number} number */
+export const day = (number) => calendar.format(number * 86_400_000);
 
 /** A size: "12 kB". @param {number} count */
 export function bytes(count) {

@@ -168,6 +168,13 @@ impl SyncCore {
         Quarantine { engine: Rc::clone(&self.engine) }
     }
 
+    /// Compares what the server has acknowledged to this machine with what it says that it has: by kind and day. Nothing
+    /// but ids is sent, and nothing is changed.
+    #[wasm_bindgen(unchecked_return_type = "Reconciliation")]
+    pub async fn reconcile(&self) -> Result<JsValue, JsValue> {
+        self.engine.reconcile().await.map(|found| to_js(&found)).map_err(from_outbox)
+    }
+
     /// Where a record is, by its id, or by a part of a page's address. What is found nowhere is on the server, or was
     /// never recorded here.
     #[wasm_bindgen(js_name = whereIs, unchecked_return_type = "Whereabouts[]")]

@@ -106,10 +106,32 @@ export interface Whereabouts extends Omit<SetAside, "record"> {
 
 /** `at` in milliseconds since the epoch. */
 export type TabEvent = { at: number } & (
-  | { type: "opened"; tabId: number; windowId?: number; openerTabId?: number | null; active?: boolean; incognito?: boolean }
-  | { type: "navigated"; tabId: number; windowId?: number; url: string; title?: string | null; active?: boolean; incognito?: boolean }
+  | {
+      type: "opened";
+      tabId: number;
+      windowId?: number;
+      openerTabId?: number | null;
+      active?: boolean;
+      incognito?: boolean;
+    }
+  | {
+      type: "navigated";
+      tabId: number;
+      windowId?: number;
+      url: string;
+      title?: string | null;
+      active?: boolean;
+      incognito?: boolean;
+    }
   | { type: "titled"; tabId: number; title: string }
-  | { type: "activated"; tabId: number; windowId?: number; url?: string | null; title?: string | null; incognito?: boolean }
+  | {
+      type: "activated";
+      tabId: number;
+      windowId?: number;
+      url?: string | null;
+      title?: string | null;
+      incognito?: boolean;
+    }
   | { type: "closed"; tabId: number }
   | { type: "windowFocused"; windowId?: number | null }
   | { type: "idle"; state: "active" | "idle" | "locked" }
@@ -232,4 +254,31 @@ export interface Status {
     alerts: Array<"success_rate" | "quarantined">;
   };
   health: Health;
+}
+
+/**
+ * What the server has acknowledged to this machine, against what it says that it has. Counted by revision, as the books
+ * are; of the account that is signed in. Other machines of the account may have delivered more: that is no difference.
+ */
+export interface Reconciliation {
+  /**
+   * Why it was not made, or not to its end: "not offered" by this server, "no answer", "sign in again", "waiting" for as
+   * long as the server asked for, "consent missing", "paused", "signed out", "insecure address"; else null.
+   */
+  reason: string | null;
+  comparedAt: number;
+  /** By the books. */
+  acknowledged: Counts;
+  /** Of `acknowledged`: the last some 50,000 that are known one by one, back to the last erase. */
+  compared: Counts;
+  /** Erased there by the user's will. */
+  erased: Counts;
+  /** Records that the server has of the account, from every machine; null where it doesn't say. */
+  there: Counts | null;
+  /**
+   * What differs, by the day of its capture; empty where all is there. `day` counts from 1970-01-01 in the user's
+   * calendar. `missing` was acknowledged and is not there any more, nor here: what is acknowledged is deleted here.
+   * `older` is there at a lower revision than was acknowledged.
+   */
+  days: Array<{ day: number; missing: Counts; older: Counts }>;
 }

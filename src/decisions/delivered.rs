@@ -60,6 +60,11 @@ impl Index<'_> {
     }
 }
 
+/// A mark of an owner: it names nobody.
+pub fn mark_of(owner: Option<&Owner>) -> String {
+    format!("{:016x}", hash_of_owner(owner))
+}
+
 fn hash_of_owner(owner: Option<&Owner>) -> u64 {
     owner.map_or(0, |owner| hash(&[&owner.origin, &owner.account]))
 }

@@ -3,6 +3,7 @@
 //! `captured = acknowledged + pending + quarantined + archived + discarded + unrecoverable` holds in every epoch after
 //! every change, because a change moves a count from one place to another or adds to both sides.
 
+mod receipts;
 mod recount;
 
 use serde::{Deserialize, Serialize};

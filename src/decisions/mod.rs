@@ -12,6 +12,8 @@ pub mod limits;
 pub mod metrics;
 pub mod preflight;
 pub mod protocol;
+pub mod receipts;
+pub mod reconcile;
 pub mod report;
 pub mod retention;
 pub mod schedule;

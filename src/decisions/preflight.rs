@@ -7,8 +7,11 @@ use super::protocol::Answer;
 use crate::words::hash::HashMap;
 use crate::words::kind::PerKind;
 
-/// Revisions by id: what the server has.
+/// Revisions by id: what the server has, or [`ERASED`].
 pub type Known = PerKind<HashMap<String, u64>>;
+
+/// The revision of a visit that the user has erased there: no revision of it is stored again.
+pub const ERASED: u64 = u64::MAX;
 
 /// The body of the question.
 pub fn question(ids: &PerKind<Vec<String>>) -> String {
@@ -35,6 +38,8 @@ pub fn known(answer: &Answer) -> Option<Known> {
     struct Lists {
         page_visits: Vec<Held>,
         tab_aggregates: Vec<Held>,
+        #[serde(default)]
+        erased_page_visits: Vec<String>,
     }
     #[derive(Deserialize)]
     struct Body {
@@ -45,8 +50,15 @@ pub fn known(answer: &Answer) -> Option<Known> {
         return None;
     }
     let Body { success: true, data } = serde_json::from_str(&answer.body).ok()? else { return None };
-    let by_id = |held: Vec<Held>| held.into_iter().map(|record| (record.id, record.revision)).collect();
-    Some(PerKind { page_visits: by_id(data.page_visits), tab_aggregates: by_id(data.tab_aggregates) })
+    let by_id = |held: Vec<Held>| -> HashMap<String, u64> {
+        held.into_iter().map(|record| (record.id, record.revision)).collect()
+    };
+    let mut known =
+        PerKind { page_visits: by_id(data.page_visits), tab_aggregates: by_id(data.tab_aggregates) };
+    for id in data.erased_page_visits {
+        known.page_visits.insert(id, ERASED);
+    }
+    Some(known)
 }
 
 #[cfg(test)]
@@ -65,7 +77,8 @@ mod tests {
         let ids = PerKind { page_visits: vec!["a".into(), "\"b\"".into()], tab_aggregates: Vec::new() };
         assert_eq!(question(&ids), r#"{"pageVisits":["a","\"b\""],"tabAggregates":[]}"#);
         let known = known(&answer(200, BODY)).unwrap();
-        assert_eq!((known.page_visits["a"], known.tab_aggregates.len()), (2, 0));
+        assert_eq!((known.page_visits["a"], known.page_visits["b"]), (2, ERASED));
+        assert_eq!(known.tab_aggregates.len(), 0);
     }
 
     #[test]

@@ -79,7 +79,7 @@ where
             Table::Outbox(_) => Whereabouts::Pending,
             Table::Quarantine => Whereabouts::Quarantined,
             Table::Archive => Whereabouts::Archived,
-            Table::Discarded => Whereabouts::Discarded,
+            Table::Discarded | Table::Receipts => Whereabouts::Discarded,
         };
         Ok(found.into_iter().map(|(table, row)| Found { place: place(table, &row), row }).collect())
     }

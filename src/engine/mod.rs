@@ -11,6 +11,7 @@ mod head;
 mod health;
 mod login;
 mod preflight;
+mod reconcile;
 mod record;
 mod retention;
 mod retrial;

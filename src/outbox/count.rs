@@ -21,7 +21,7 @@ impl<S: Store> Outbox<S> {
     /// Whether any record is on this machine, whatever the books say.
     pub async fn holds_anything(&self) -> Result<bool, OutboxError> {
         let range = KeyRange::everything();
-        let queries = Table::ALL.map(|table| Query::Keys { table, range, limit: 1 });
+        let queries = Table::OF_RECORDS.map(|table| Query::Keys { table, range, limit: 1 });
         Ok(self.store.read(&queries).await?.into_iter().any(|answer| !answer.keys().is_empty()))
     }
 
@@ -60,7 +60,7 @@ impl<S: Store> Outbox<S> {
     ) -> Result<Option<usize>, OutboxError> {
         let Overview { books, state, .. } = &*seen;
         let count = state.health.count.clone().unwrap_or_else(Count::begin);
-        let left = Table::ALL.get(count.table..).unwrap_or_default();
+        let left = Table::OF_RECORDS.get(count.table..).unwrap_or_default();
         let Some(first) = left.first().copied() else { return Ok(None) };
         let range = KeyRange { from: count.from, ..KeyRange::everything() };
         // Tables that are nearly empty go together.
@@ -106,7 +106,7 @@ impl<S: Store> Outbox<S> {
                         break;
                     }
                 }
-                let goes_on = count.table < Table::ALL.len();
+                let goes_on = count.table < Table::OF_RECORDS.len();
                 for id in references.lost {
                     changes.push(Change::Insert(Table::Discarded, memory_of(id, &mut books, now)?));
                 }

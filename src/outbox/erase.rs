@@ -27,6 +27,8 @@ impl<S: Store> Outbox<S> {
             state.erasures.here.push(scope.clone());
             if let Scope::Site(site) = scope {
                 ask_all(&mut state.erasures, books, Some(site), now);
+                // No receipt says of which site its record was.
+                return vec![Change::Delete(Table::Receipts, KeyRange::everything())];
             }
             Vec::new()
         })

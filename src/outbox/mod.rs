@@ -20,6 +20,7 @@ pub use settle::{Fate, Settlement};
 
 use documents::{Documents, parse};
 
+use crate::decisions::backoff::{self, Retry};
 use crate::decisions::ledger::{Books, BooksError};
 use crate::decisions::sync_state::{ServerMemory, SyncState};
 use crate::decisions::tracker::TrackerState;
@@ -175,6 +176,12 @@ impl<S: Store> Outbox<S> {
         self.change_state(None, Box::new(|state| state.retry = state.retry.map(|retry| retry.on_clock(now))))
             .await
             .map(|_| ())
+    }
+
+    /// Heeds a wait that the server has asked for, unless it has asked for a later one.
+    pub async fn heed(&self, retry: Retry) -> Result<(), OutboxError> {
+        let note = |state: &mut SyncState| state.retry = backoff::longer(state.retry, Some(retry));
+        self.change_state(None, Box::new(note)).await.map(|_| ())
     }
 
     /// Takes over the sync: raises the fencing token, so that a settlement of an earlier holder fails, and returns it.

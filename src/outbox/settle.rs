@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::documents::Documents;
 use super::{Note, OVERVIEW, Outbox, OutboxError, Overview};
-use crate::decisions::delivered::Delivered;
-use crate::decisions::ledger::Place;
+use crate::decisions::delivered::{Delivered, mark_of};
+use crate::decisions::ledger::{Books, Place};
+use crate::decisions::receipts::Receipts;
 use crate::decisions::sync_state::SyncState;
 use crate::ports::store::{Answer, Body, Change, Document, Query, Row, Store, Table};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::{Kind, PerKind};
 use crate::words::record::Head;
+use crate::words::time::UnixMillis;
 
 /// What becomes of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +103,7 @@ fn apply<B: Body>(
     }
     let mut changes = Vec::new();
     let mut acknowledged = BTreeMap::<(u32, Kind, Table), BTreeSet<RowKey>>::new();
+    let mut receipts = Vec::<(u32, Receipts)>::new();
     let Settlement { rows, lowest, .. } = settlement;
     let PerKind { page_visits, tab_aggregates } = rows;
     for (kind, rows) in [(Kind::PageVisit, page_visits), (Kind::TabAggregate, tab_aggregates)] {
@@ -123,6 +126,7 @@ fn apply<B: Body>(
                         delivered.add(owner, &row.head, &row.body.text());
                     }
                     acknowledged.entry((row.key.epoch(), kind, table)).or_default().insert(row.key);
+                    give_receipt(&mut receipts, &row);
                 }
                 Fate::Quarantined(reason) => {
                     books.transfer(row.key.epoch(), kind, Place::Pending, Place::Quarantined, 1)?;
@@ -148,10 +152,14 @@ fn apply<B: Body>(
             for row in held.iter().filter(|row| row.head.kind == *kind && row.head.revision < *revision) {
                 let keys = acknowledged.entry((row.key.epoch(), *kind, table)).or_default();
                 if keys.insert(row.key) {
+                    give_receipt(&mut receipts, row);
                     changes.push(Change::Delete(table, KeyRange::closed(row.key, row.key)));
                 }
             }
         }
+    }
+    for (epoch, receipts) in receipts {
+        changes.extend(kept(&mut books, epoch, receipts));
     }
     for ((epoch, kind, table), keys) in acknowledged {
         books.transfer(epoch, kind, place_of(table), Place::Acknowledged, keys.len() as u64)?;
@@ -170,6 +178,32 @@ fn apply<B: Body>(
     Ok((changes, (state, books.is_nearly_drained())))
 }
 
+// The receipts of an epoch's rows go together: they are of one owner.
+fn give_receipt<B>(receipts: &mut Vec<(u32, Receipts)>, row: &Row<B>) {
+    let epoch = row.key.epoch();
+    if receipts.last().is_none_or(|(last, _)| *last != epoch) {
+        receipts.push((epoch, Receipts::default()));
+    }
+    if let Some((_, receipts)) = receipts.last_mut() {
+        receipts.add(&row.head, row.captured_at);
+    }
+}
+
+// The row in which receipts are kept; those that are too old go.
+fn kept<B: From<String>>(books: &mut Books, epoch: u32, receipts: Receipts) -> Vec<Change<B>> {
+    if receipts.is_empty() {
+        return Vec::new();
+    }
+    let id = mark_of(books.owner_of(Some(epoch)));
+    let (key, too_old) = books.place_of_receipts(receipts.len());
+    let text = receipts.into_text();
+    let head = Head { kind: Kind::PageVisit, id, revision: 1, refers_to: None, bytes: 0, sites: Vec::new() };
+    let captured_at = UnixMillis::default();
+    let row = Row { key, head, follows: None, captured_at, body: text.into(), note: None };
+    let dropped = too_old.map(|range| Change::Delete(Table::Receipts, range));
+    dropped.into_iter().chain([Change::Insert(Table::Receipts, row)]).collect()
+}
+
 /// Where the records of a table count.
 pub(super) const fn place_of(table: Table) -> Place {
     match table {
@@ -177,6 +211,7 @@ pub(super) const fn place_of(table: Table) -> Place {
         Table::Quarantine => Place::Quarantined,
         Table::Archive => Place::Archived,
         Table::Discarded => Place::Discarded,
+        Table::Receipts => Place::Acknowledged,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use gloo_timers::future::TimeoutFuture;
 use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::ports::clock::Clock;
@@ -26,6 +27,12 @@ impl Clock for BrowserClock {
 
     fn monotonic(&self) -> Millis {
         Millis(performance_now() as i64)
+    }
+
+    fn day_of(&self, at: UnixMillis) -> i64 {
+        let minutes = js_sys::Date::new(&JsValue::from_f64(at.0 as f64)).get_timezone_offset();
+        let offset = Millis::from_secs(60 * minutes as i64);
+        (at - offset).0.div_euclid(Millis::from_days(1).0)
     }
 
     async fn sleep(&self, span: Millis) {

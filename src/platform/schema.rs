@@ -6,7 +6,7 @@ use crate::ports::store::{Document, Table};
 use crate::words::kind::Kind;
 
 /// Raised with every change of a table or an index.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The store of the documents: key is the document's name, value its JSON text.
 pub const DOCUMENTS: &str = "documents";
@@ -18,7 +18,8 @@ pub const BY_REFERENCE: &str = "refersTo";
 pub const KEY: &str = "key";
 
 /// Every object store.
-pub const ALL: [&str; 6] = ["page_visits", "tab_aggregates", "quarantine", "archive", "discarded", DOCUMENTS];
+pub const ALL: [&str; 7] =
+    ["page_visits", "tab_aggregates", "quarantine", "archive", "discarded", "receipts", DOCUMENTS];
 
 /// The object store of a table.
 pub const fn store_of(table: Table) -> &'static str {
@@ -28,6 +29,7 @@ pub const fn store_of(table: Table) -> &'static str {
         Table::Quarantine => "quarantine",
         Table::Archive => "archive",
         Table::Discarded => "discarded",
+        Table::Receipts => "receipts",
     }
 }
 
@@ -45,10 +47,12 @@ pub const fn key_of(document: Document) -> &'static str {
 /// The database as it should be.
 pub fn builder(name: &str) -> RexieBuilder {
     let store = |table| {
-        let store = ObjectStore::new(store_of(table)).key_path(KEY).add_index(Index::new(BY_ID, "id"));
+        let store = ObjectStore::new(store_of(table)).key_path(KEY);
+        let by_id = |store: ObjectStore| store.add_index(Index::new(BY_ID, "id"));
         match table {
-            Table::Outbox(_) => store,
-            _ => store.add_index(Index::new(BY_REFERENCE, "refersTo")),
+            Table::Receipts => store,
+            Table::Outbox(_) => by_id(store),
+            _ => by_id(store).add_index(Index::new(BY_REFERENCE, "refersTo")),
         }
     };
     let builder = Rexie::builder(name).version(VERSION).add_object_store(ObjectStore::new(DOCUMENTS));

@@ -16,6 +16,11 @@ pub trait Clock {
     /// 128 random bits.
     fn random(&self) -> [u8; 16];
 
+    /// The day of a moment in the user's calendar, in days since 1970-01-01; in UTC where there is no calendar.
+    fn day_of(&self, at: UnixMillis) -> i64 {
+        at.0.div_euclid(Millis::from_days(1).0)
+    }
+
     /// 64 random bits.
     fn random_u64(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.random();

@@ -110,6 +110,18 @@ const report = {
   durationMs: 7_300,
 };
 
+/** What a comparison with the server would find. */
+export const compared = (change = {}) => ({
+  reason: null,
+  comparedAt: now,
+  acknowledged: per(8_640, 12_880),
+  compared: per(8_640, 12_880),
+  erased: per(0, 0),
+  there: per(9_002, 13_407),
+  days: [],
+  ...change,
+});
+
 const full = {
   captured: per(8_700, 12_990),
   acknowledged: per(8_640, 12_880),
@@ -229,6 +241,26 @@ export const STATES = {
     page: "options",
     language: "de",
     replies: { status: snapshot(full), "quarantine.list": REFUSED, "archive.list": [] },
+  },
+  "options-compared": {
+    page: "options",
+    replies: {
+      status: snapshot({ pending: per(3, 4) }),
+      "quarantine.list": [],
+      "archive.list": [],
+      reconcile: compared({
+        compared: per(8_000, 12_000),
+        erased: per(2, 3),
+        days: [
+          { day: 20_410, missing: per(0, 2), older: per(0, 0) },
+          { day: 20_413, missing: per(31, 44), older: per(0, 1) },
+        ],
+      }),
+    },
+    async act(page) {
+      await page.getByTestId("compare").click();
+      await page.getByTestId("differences").locator("tbody tr").first().waitFor();
+    },
   },
   firstrun: { page: "firstrun", replies: { status: snapshot({}, { consent: false, answeredAt: null }) } },
   "firstrun-yes": { page: "firstrun", replies: { status: snapshot() } },

@@ -4,12 +4,19 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { failure, isRequest } from "../../extension/messages.js";
-import { booksOf, checksOf, confirms, elsewhereOf, erasuresOf } from "../../extension/options/view.js";
+import {
+  booksOf,
+  checksOf,
+  comparisonOf,
+  confirms,
+  elsewhereOf,
+  erasuresOf,
+} from "../../extension/options/view.js";
 import { viewOf } from "../../extension/popup/view.js";
 import { onesToShow, setAsideView, whereaboutsView } from "../../extension/shared/record_view.js";
 import { needsTheUser } from "../../extension/trouble.js";
 import { root } from "../../scripts/setup.mjs";
-import { snapshot, SOUND } from "./states.mjs";
+import { compared, snapshot, SOUND } from "./states.mjs";
 
 const per = (pageVisits, tabAggregates) => ({ pageVisits, tabAggregates });
 const texts = (language) =>
@@ -19,6 +26,7 @@ const sources = (folder, ending) =>
     .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
     .map((entry) => readFileSync(path.join(entry.parentPath, entry.name), "utf8"));
 
+const keys = (all) => all.map(({ key }) => key);
 const unreachable = { code: "unreachable", message: "", since: 0 };
 
 test("without consent nothing but the question is shown", () => {
@@ -69,6 +77,50 @@ test("the books are shown with their sum, and a sum that is not what was recorde
   assert.equal(lines.length, 7);
   assert.deepEqual([sum.total, captured.total, balances], [11, 11, true]);
   assert.equal(booksOf(snapshot({ ...change, captured: per(5, 6) })).balances, false);
+});
+
+test("a comparison says that all is there, or what differs by day, and what can be sent", () => {
+  const rightly = comparisonOf(compared(), snapshot());
+  assert.deepEqual([rightly.right, rightly.result.key, rightly.here], [true, "comparedRight", 0]);
+  assert.deepEqual(keys(rightly.notes), ["inAllThere"]);
+  const days = [
+    { day: 7, missing: per(1, 2), older: per(0, 3) },
+    { day: 9, missing: per(4, 0), older: per(0, 0) },
+  ];
+  const waits = { pending: per(1, 0), quarantined: per(0, 2), archived: per(3, 0) };
+  const found = { days, compared: per(8_640, 12_000), erased: per(1, 1), there: null };
+  const wrongly = comparisonOf(compared(found), snapshot(waits));
+  assert.deepEqual(wrongly.result, { key: "comparedDiffers", values: [10, 20_640] });
+  assert.deepEqual(wrongly.days, [
+    { day: 9, counts: per(4, 0), total: 4 },
+    { day: 7, counts: per(1, 5), total: 6 },
+  ]);
+  assert.deepEqual(keys(wrongly.notes), ["lostThere", "notKnownAnyMore", "erasedThere", "stillHere"]);
+  assert.deepEqual([wrongly.right, wrongly.here], [false, 6]);
+  assert.equal(comparisonOf(compared({ compared: per(0, 0) }), snapshot()).result.key, "comparedNothing");
+});
+
+test("of many days that differ the latest are shown, and the others told", () => {
+  const days = [...Array(40).keys()].map((day) => ({ day, missing: per(1, 0), older: per(0, 0) }));
+  const { days: shown, notes, result } = comparisonOf(compared({ days }), snapshot());
+  assert.deepEqual([shown.length, shown[0].day, result.values?.[0]], [30, 39, 40]);
+  assert.deepEqual(notes[0], { key: "moreDays", values: [10] });
+});
+
+test("every reason for which nothing is compared has its words", () => {
+  const sources = ["src/decisions/schedule.rs", "src/engine/reconcile.rs"].map((file) =>
+    readFileSync(path.join(root, file), "utf8"),
+  );
+  const stops = [...sources[0].matchAll(/Self::(\w+) => "([a-z ]+)",/g)];
+  const gate = sources[0].slice(sources[0].indexOf("pub fn gate"), sources[0].indexOf("Gate::Go\n"));
+  const ofGate = stops.filter(([, name]) => gate.includes(`Stop::${name}`)).map(([, , words]) => words);
+  const ofEngine = [...sources[1].matchAll(/Because\("([a-z ]+)"\)/g)].map(([, words]) => words);
+  const reasons = [...ofGate, ...ofEngine, "sign in again"];
+  assert.ok(ofGate.length > 4 && ofEngine.length > 1);
+  for (const reason of reasons) {
+    const { right, result } = comparisonOf(compared({ reason }), snapshot());
+    assert.ok(!right && texts("en")[result.key], reason);
+  }
 });
 
 test("each check of the health page can fail", () => {
@@ -177,7 +229,7 @@ test("every text that the pages name is there, and none is there that nobody nam
     for (const [, key] of source.matchAll(/data-(?:text|label|hint)="(\w+)"/g)) named.add(key);
     for (const [, key] of source.matchAll(/"([a-z]\w*)"/g)) named.add(key);
   }
-  const made = /^(problem|help|reason|kind|place|place_name)_|^check\w+(Right|Wrong)$/;
+  const made = /^(problem|help|reason|kind|place|place_name|notCompared)_|^check\w+(Right|Wrong)$/;
   const there = Object.keys(texts("en"));
   assert.deepEqual(
     there.filter((key) => !named.has(key) && !made.test(key)),

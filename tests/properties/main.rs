@@ -11,6 +11,7 @@ mod dates;
 mod health;
 mod ledger;
 mod oracle;
+mod reconcile;
 mod verdicts;
 
 use proptest::prelude::ProptestConfig;

@@ -75,7 +75,7 @@ export async function garbleRows(name, table, places) {
 }
 
 /** Makes the database anew, without one of its tables and with all that was in the others. */
-export async function withoutTable(name, missing) {
+export async function withoutTable(name, missing, version) {
   const database = await opened(name, undefined);
   const tables = [...database.objectStoreNames].filter((table) => table !== missing);
   const reading = database.transaction(tables);
@@ -85,7 +85,7 @@ export async function withoutTable(name, missing) {
     return { table, keyPath: store.keyPath, indexes, keys: store.getAllKeys(), values: store.getAll() };
   });
   await done(reading);
-  const { version } = database;
+  version ??= database.version;
   database.close();
   await deleteDatabase(name);
   const request = indexedDB.open(name, version);
@@ -103,6 +103,9 @@ export async function withoutTable(name, missing) {
   });
   request.result.close();
 }
+
+/** Makes of the database what the first release would have made of it. */
+export const asFirstReleased = (name) => withoutTable(name, "receipts", 1);
 
 /** The names of all databases that begin so. */
 export async function databasesOf(name) {

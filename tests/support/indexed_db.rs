@@ -26,6 +26,8 @@ extern "C" {
     async fn garble_rows(name: &str, table: &str, places: Vec<u32>) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = withoutTable, catch)]
     async fn without_table(name: &str, missing: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = asFirstReleased, catch)]
+    async fn as_first_released(name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = databasesOf, catch)]
     async fn databases_of(name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = abortAtCommit)]
@@ -45,6 +47,7 @@ macro_rules! for_every_indexed_db_case {
             a_deleted_database_is_made_anew_by_the_next_transaction
             a_database_of_a_newer_version_can_not_be_used
             a_database_that_was_rebuilt_and_is_of_a_newer_version_can_not_be_used_either
+            a_database_of_the_first_release_keeps_its_rows_and_gets_the_new_table
             an_abort_at_the_commit_is_an_error_and_leaves_nothing
             a_full_disk_is_told_as_such_and_leaves_nothing
             a_full_disk_costs_the_reserve_for_what_frees_room_alone
@@ -114,7 +117,7 @@ pub async fn the_database_has_its_tables_from_the_first_transaction_on(name: Str
         .collect();
     assert_eq!(
         shape,
-        ["1", "archive", "discarded", "documents", "page_visits", "quarantine", "tab_aggregates"]
+        ["2", "archive", "discarded", "documents", "page_visits", "quarantine", "receipts", "tab_aggregates"]
     );
 }
 
@@ -159,6 +162,17 @@ pub async fn a_database_that_was_rebuilt_and_is_of_a_newer_version_can_not_be_us
     raise_version(&format!("{name}~2"), 9).await.unwrap();
     assert_eq!(rows(&IndexedDb::new(name.clone())).await, Err(StoreError::Newer));
     assert_eq!(names(&name).await, [format!("{name}~2")], "none is begun beside it");
+}
+
+pub async fn a_database_of_the_first_release_keeps_its_rows_and_gets_the_new_table(name: String) {
+    let store = IndexedDb::new(name.clone());
+    insert(&store, 1..=3).await.unwrap();
+    as_first_released(&name).await.unwrap();
+    let store = IndexedDb::new(name.clone());
+    assert_eq!(rows(&store).await, Ok(3));
+    let query = Query::Keys { table: Table::Receipts, range: KeyRange::everything(), limit: 1 };
+    assert!(store.read(&[query]).await.is_ok());
+    assert_eq!(names(&name).await, [name], "it was not rebuilt");
 }
 
 pub async fn an_abort_at_the_commit_is_an_error_and_leaves_nothing(name: String) {

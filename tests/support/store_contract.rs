@@ -141,6 +141,8 @@ pub async fn a_new_store_is_empty<S: Store>(open: impl Fn() -> S) {
     for table in Table::ALL {
         assert!(rows(&store, table, EVERYTHING, usize::MAX).await.is_empty());
         assert!(all_keys(&store, table).await.is_empty());
+    }
+    for table in Table::OF_RECORDS {
         let id = "record 1".to_owned();
         assert!(read_one(&store, Query::Revisions { table, id: id.clone() }).await.rows().is_empty());
         assert!(read_one(&store, Query::KeysOf { table, id }).await.keys().is_empty());
@@ -181,6 +183,9 @@ pub async fn a_row_comes_back_with_every_field_and_character<S: Store>(open: imp
         change(&store, vec![Change::Insert(table, full.clone())]).await.unwrap();
         let other = open();
         assert_same(&rows(&other, table, EVERYTHING, 1).await[0], &full);
+        if table == Table::Receipts {
+            continue;
+        }
         let by_id = Query::Revisions { table, id: full.head.id.clone() };
         assert_same(&read_one(&other, by_id).await.rows()[0], &full);
     }

@@ -27,11 +27,22 @@ pub enum Table {
     Archive,
     /// What was given up by the user's will: ids without bodies, so that a late aggregate follows its visit.
     Discarded,
+    /// What was acknowledged, a row of receipts (`decisions::receipts`) for each settlement: no records.
+    Receipts,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::Outbox(Kind::PageVisit),
+        Self::Outbox(Kind::TabAggregate),
+        Self::Quarantine,
+        Self::Archive,
+        Self::Discarded,
+        Self::Receipts,
+    ];
+    /// The tables whose rows are records.
+    pub const OF_RECORDS: [Self; 5] = [
         Self::Outbox(Kind::PageVisit),
         Self::Outbox(Kind::TabAggregate),
         Self::Quarantine,
@@ -116,7 +127,7 @@ pub enum Query {
         /// The range.
         range: KeyRange,
     },
-    /// Every revision of a record that the table holds; answered by [`Answer::Rows`].
+    /// Every revision of a record that the table, one of [`Table::OF_RECORDS`], holds; answered by [`Answer::Rows`].
     Revisions {
         /// The table.
         table: Table,
@@ -130,7 +141,8 @@ pub enum Query {
         /// The id of the record that is referred to.
         id: String,
     },
-    /// The keys of every revision of a record that the table holds; answered by [`Answer::Keys`].
+    /// The keys of every revision of a record that the table, one of [`Table::OF_RECORDS`], holds; answered by
+    /// [`Answer::Keys`].
     KeysOf {
         /// The table.
         table: Table,

@@ -150,6 +150,7 @@ impl Server {
                 None => Answer { status: 404, ..Answer::default() },
             },
             "/data/sync/known" => self.known(bearer, body),
+            "/data/sync/status" => self.status(bearer),
             "/data/erase" => self.erase(bearer, body),
             _ => Answer { status: 404, ..Answer::default() },
         }
@@ -174,6 +175,16 @@ impl Server {
             "erasedPageVisits": [],
         });
         answer(200, &json!({ "success": true, "data": known }))
+    }
+
+    // How much it holds of an account.
+    fn status(&self, bearer: &str) -> Answer {
+        let Some(rows) = self.tokens.get(bearer).and_then(|account| self.stored.get(account)) else {
+            return Answer { status: 404, ..Answer::default() };
+        };
+        let count = |wanted: char| rows.keys().filter(|(kind, _)| *kind == wanted).count();
+        let totals = json!({ "page_visits": count('v'), "tab_aggregates": count('a') });
+        answer(200, &json!({ "success": true, "data": { "totals": totals } }))
     }
 
     // Deletes what it holds of an account or of one of its sites, and forgets about it: what arrives later is stored.
