@@ -3,15 +3,16 @@ import { nextAlarmAt } from "./alarms.js";
 import { showTrouble } from "./badge.js";
 import { browser } from "./browser.js";
 import { mayReach } from "./permissions.js";
+import { roomLeft } from "./room.js";
 import { readSettings } from "./settings.js";
 import { needsTheUser } from "./trouble.js";
 
 /**
- * What the extension's pages are told about the background: the core's status, the settings, who is signed in, and
- * whether the browser lets the extension talk to the server.
+ * What the extension's pages are told about the background: the core's status, the settings, who is signed in, whether
+ * the browser lets the extension talk to the server, and how much room it has.
  *
  * @typedef {import("../pkg/heyho_sync.js").Status & { settings: import("./settings.js").Settings, email: string | null,
- *   serverAllowed: boolean }} Snapshot
+ *   serverAllowed: boolean, room: import("./room.js").Room | null }} Snapshot
  */
 
 const KEY = "snapshot";
@@ -25,8 +26,8 @@ export async function snapshotOf(status) {
     nextAlarmAt(),
   ]);
   const email = /** @type {string | undefined} */ (kept[EMAIL]) ?? null;
-  const serverAllowed = await mayReach(settings.serverUrl);
-  return { ...status, nextAttemptAt: status.nextAttemptAt ?? alarmAt, settings, email, serverAllowed };
+  const [serverAllowed, room] = await Promise.all([mayReach(settings.serverUrl), roomLeft()]);
+  return { ...status, nextAttemptAt: status.nextAttemptAt ?? alarmAt, settings, email, serverAllowed, room };
 }
 
 /** @param {string | null} email the name to show for who is signed in */
@@ -53,8 +54,9 @@ export async function publish(status) {
     while (waiting) {
       const next = waiting;
       waiting = null;
-      await showTrouble(needsTheUser(next));
-      await browser.storage.session.set({ [KEY]: await snapshotOf(next) });
+      const snapshot = await snapshotOf(next);
+      await showTrouble(needsTheUser(snapshot));
+      await browser.storage.session.set({ [KEY]: snapshot });
     }
   } finally {
     publishing = false;

@@ -16,9 +16,10 @@ import {
 } from "../shared/page.js";
 import { onesToShow, setAsideView } from "../shared/record_view.js";
 import { drawRecords } from "../shared/records.js";
+import { tellRoom } from "../shared/room.js";
 import { bytes, duration, moment, number, translatePage, t } from "../shared/text.js";
 import { follow } from "../snapshot.js";
-import { viewOf } from "../popup/view.js";
+import { roomOf, viewOf } from "../popup/view.js";
 import { drawComparison } from "./comparison.js";
 import { exportAll, importAll } from "./file.js";
 import { booksOf, checksOf, confirms, elsewhereOf, erasuresOf, factsOf } from "./view.js";
@@ -45,6 +46,7 @@ function show(snapshot) {
   document.body.dataset.ready = "true";
   say(part("state"), t(viewOf(snapshot).headline));
   showProblem(viewOf(snapshot).problem);
+  tellRoom(roomOf(snapshot));
 
   fill("server-address", settings.serverUrl, before?.settings.serverUrl);
   part("server-blocked").hidden = snapshot.serverAllowed;

@@ -103,7 +103,7 @@ const together = ({ pageVisits, tabAggregates }) => pageVisits + tabAggregates;
  * @param {Snapshot} snapshot
  * @returns {{ right: boolean, text: Text }[]}
  */
-export function checksOf({ health, serverAllowed, problem }) {
+export function checksOf({ health, serverAllowed, problem, room }) {
   /** @param {boolean} right @param {string} key */
   const check = (right, key) => ({ right, text: { key: `${key}${right ? "Right" : "Wrong"}` } });
   return [
@@ -113,19 +113,27 @@ export function checksOf({ health, serverAllowed, problem }) {
     check(!health.retryOverdue && !health.stuckLock, "checkSchedule"),
     check(serverAllowed, "checkServer"),
     check(problem?.code !== "storage", "checkStorage"),
+    check(!room?.pressure, "checkRoom"),
   ];
 }
 
 /**
- * When the rows were counted, and the last sync that found work, in figures.
+ * When the rows were counted, what they take, and the last sync that found work, in figures.
  *
  * @param {Snapshot} snapshot
  * @returns {Fact[]}
  */
-export function factsOf({ lastReport, health: { checkedAt } }) {
+export function factsOf({ lastReport, health: { checkedAt }, room }) {
   /** @type {Fact[]} */
   const counted = checkedAt ? [{ name: { key: "factChecked" }, value: checkedAt, unit: "moment" }] : [];
-  return [...counted, ...(lastReport ? factsOfReport(lastReport) : [])];
+  /** @type {Fact[]} */
+  const kept = room
+    ? [
+        { name: { key: "factKept" }, value: room.usage, unit: "bytes" },
+        { name: { key: "factRoom" }, value: Math.max(0, room.quota - room.usage), unit: "bytes" },
+      ]
+    : [];
+  return [...counted, ...kept, ...(lastReport ? factsOfReport(lastReport) : [])];
 }
 
 /** @param {import("../../pkg/heyho_sync.js").SyncReport} lastReport @returns {Fact[]} */

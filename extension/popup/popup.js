@@ -16,6 +16,7 @@ import {
 import { onesToShow, setAsideView, whereaboutsView } from "../shared/record_view.js";
 import { drawRecords } from "../shared/records.js";
 import { drawScene } from "../shared/scene.js";
+import { tellRoom } from "../shared/room.js";
 import { ago, ahead, duration, number, translatePage, t } from "../shared/text.js";
 import { serverAddress } from "../settings.js";
 import { follow } from "../snapshot.js";
@@ -51,6 +52,8 @@ function show(view) {
   tell("state-detail", t(view.detail));
   tellProgress(view.progress);
   tellProblem(view);
+
+  tellRoom(view.room);
 
   part("consent").hidden = !view.asksConsent;
   if (form.hidden && view.asksSignIn && !field("server-address").value)

@@ -14,6 +14,7 @@
  * @property {boolean} asksSignIn
  * @property {{ code: string, message: string } | null} problem
  * @property {"allow" | "settings" | null} remedy what the user can do about the problem here
+ * @property {Text[] | null} room what is told of the room that is left, where that is little
  * @property {{ pending: Count, acknowledged: Count, quarantined: Count } | null} figures
  * @property {number} unclaimed records that were made signed out, where somebody is signed in who may take them
  * @property {number} archived records set aside for their age, where they could be sent again
@@ -65,6 +66,7 @@ export function viewOf(snapshot) {
     asksSignIn: settings.consent && (signedOut || snapshot.problem?.code === SIGN_IN_AGAIN),
     problem: scene === "trouble" ? problem : null,
     remedy: REMEDIES[problem?.code ?? ""] ?? null,
+    room: settings.consent ? roomOf(snapshot) : null,
     figures: settings.consent ? { pending, acknowledged, quarantined: count(snapshot.quarantined) } : null,
     unclaimed: settings.consent && !signedOut ? count(snapshot.unclaimed).total : 0,
     archived: settings.consent && !snapshot.problem && !signedOut ? count(snapshot.archived).total : 0,
@@ -97,6 +99,19 @@ function sceneOf({ settings, state, problem }, pending) {
 function problemOf({ problem, serverAllowed }) {
   const kept = problem?.code === "unreachable" && !serverAllowed;
   return kept ? { code: "not_granted", message: problem.message } : problem;
+}
+
+/**
+ * What is told where little room is left, before anything is refused for it: how little, and what helps.
+ *
+ * @param {import("../snapshot.js").Snapshot} snapshot
+ * @returns {Text[] | null}
+ */
+export function roomOf({ room, pending, quarantined, archived }) {
+  if (!room?.pressure) return null;
+  const left = { key: `room_${room.pressure}`, bytes: Math.max(0, room.quota - room.usage) };
+  const kept = [pending, quarantined, archived].reduce((sum, counts) => sum + count(counts).total, 0);
+  return [left, { key: kept ? "roomHelpWaiting" : "roomHelp", values: kept ? [kept] : [] }];
 }
 
 /** @param {View["scene"]} scene @param {number} pending @param {View["progress"]} progress */
@@ -168,6 +183,7 @@ export function brokenView(problem) {
     asksSignIn: false,
     problem,
     remedy: null,
+    room: null,
     figures: null,
     unclaimed: 0,
     archived: 0,

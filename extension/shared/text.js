@@ -9,16 +9,18 @@ const calendar = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZo
 const hours = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 
 /**
- * A text by its key in `_locales`, with what goes into it, or the moment (milliseconds since the epoch) that does.
+ * A text by its key in `_locales`, with what goes into it, or the moment (milliseconds since the epoch) or the size (in
+ * bytes) that does.
  *
- * @typedef {{ key: string, values?: (string | number)[], moment?: number }} Text
+ * @typedef {{ key: string, values?: (string | number)[], moment?: number, bytes?: number }} Text
  */
 
 /** @param {number} value */
 export const number = (value) => numbers.format(value);
 
 /** @param {Text} text */
-export function t({ key, values = [] }) {
+export function t({ key, values = [], bytes: size }) {
+  if (size !== undefined) return t({ key, values: [bytes(size)] });
   return browser.i18n.getMessage(
     key,
     values.map((value) => (typeof value === "number" ? number(value) : value)),
@@ -39,9 +41,9 @@ export const day = (number) => calendar.format(number * 86_400_000);
 
 /** A size: "12 kB". @param {number} count */
 export function bytes(count) {
-  /** @type {[string, number]} */
-  const [unit, inUnit] =
-    count < 1_000 ? ["byte", count] : count < 1e6 ? ["kilobyte", count / 1e3] : ["megabyte", count / 1e6];
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
+  const which = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(count || 1) / 3)));
+  const [unit, inUnit] = [units[which], count / 1000 ** which];
   const words = new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: 1 });
   return words.format(inUnit);
 }

@@ -50,6 +50,7 @@ export function snapshot(change = {}, settings = {}) {
     nextAttemptAt: now + 3 * MINUTE_MS,
     email: "ada@example.org",
     serverAllowed: true,
+    room: { usage: 12_400_000, quota: 41_000_000_000, pressure: null },
     settings: {
       serverUrl: "https://sync.example.org/api/v1",
       consent: true,
@@ -188,6 +189,7 @@ export const STATES = {
   ),
   "popup-unclaimed": popup({ parked: per(6, 11), unclaimed: per(6, 11) }, {}, { act: open("unclaimed") }),
   "popup-archived": popup({ archived: per(41, 80) }, {}, { act: open("archived") }),
+  "popup-room": popup({ ...waiting, room: { usage: 9e6, quota: 70e6, pressure: "low" } }),
   "popup-found": popup(
     waiting,
     {},
@@ -226,6 +228,7 @@ export const STATES = {
         problem: problem("storage"),
         serverAllowed: false,
         health: { ...SOUND, balanced: false, missing: 1, stuckLock: true },
+        room: { usage: 9e6, quota: 12e6, pressure: "nearlyNone" },
         captured: per(8_652, 12_904),
       }),
       "quarantine.list": [],
@@ -245,7 +248,7 @@ export const STATES = {
   "options-compared": {
     page: "options",
     replies: {
-      status: snapshot({ pending: per(3, 4) }),
+      status: snapshot({ captured: per(8_654, 12_908), pending: per(3, 4) }),
       "quarantine.list": [],
       "archive.list": [],
       reconcile: compared({

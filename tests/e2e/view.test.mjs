@@ -14,6 +14,7 @@ import {
 } from "../../extension/options/view.js";
 import { viewOf } from "../../extension/popup/view.js";
 import { onesToShow, setAsideView, whereaboutsView } from "../../extension/shared/record_view.js";
+import { pressureAt } from "../../extension/room.js";
 import { needsTheUser } from "../../extension/trouble.js";
 import { root } from "../../scripts/setup.mjs";
 import { compared, snapshot, SOUND } from "./states.mjs";
@@ -69,6 +70,31 @@ test("the button is marked only where something waits for the user", () => {
   assert.equal(marked({ state: "waiting", problem: unreachable }), false);
   assert.equal(marked({ state: "error" }), true);
   assert.equal(marked({ quarantined: per(0, 1) }), true);
+  assert.equal(marked({ room: { usage: 1, quota: 2, pressure: "low" } }), false);
+  assert.equal(marked({ room: { usage: 1, quota: 2, pressure: "nearlyNone" } }), true);
+  assert.equal(marked({ room: null }), false);
+});
+
+test("room is warned of before it is short, and again when there is nearly none", () => {
+  const told = (megabytes) => pressureAt(megabytes * 1e6);
+  assert.deepEqual([50_000, 100, 99.9, 10, 9.9, 0, -1].map(told), [
+    null,
+    null,
+    "low",
+    "low",
+    "nearlyNone",
+    "nearlyNone",
+    "nearlyNone",
+  ]);
+  const room = { usage: 30e6, quota: 72e6, pressure: "low" };
+  assert.deepEqual(viewOf(snapshot({ room })).room, [
+    { key: "room_low", bytes: 42e6 },
+    { key: "roomHelp", values: [] },
+  ]);
+  const waits = viewOf(snapshot({ room, pending: per(3, 4), archived: per(1, 0), quarantined: per(0, 2) }));
+  assert.deepEqual(waits.room?.[1], { key: "roomHelpWaiting", values: [10] });
+  assert.equal(viewOf(snapshot()).room, null);
+  assert.equal(viewOf(snapshot({ room }, { consent: false })).room, null, "who said no keeps nothing");
 });
 
 test("the books are shown with their sum, and a sum that is not what was recorded is told", () => {
@@ -138,6 +164,7 @@ test("each check of the health page can fail", () => {
   assert.deepEqual(unsound({ stuckLock: true }), ["checkScheduleWrong"]);
   assert.deepEqual(wrong({ serverAllowed: false }), ["checkServerWrong"]);
   assert.deepEqual(wrong({ problem: { code: "storage" } }), ["checkStorageWrong"]);
+  assert.deepEqual(wrong({ room: { usage: 1, quota: 2, pressure: "low" } }), ["checkRoomWrong"]);
 });
 
 test("what waits for another server may be taken along only by somebody who is signed in", () => {
@@ -229,7 +256,7 @@ test("every text that the pages name is there, and none is there that nobody nam
     for (const [, key] of source.matchAll(/data-(?:text|label|hint)="(\w+)"/g)) named.add(key);
     for (const [, key] of source.matchAll(/"([a-z]\w*)"/g)) named.add(key);
   }
-  const made = /^(problem|help|reason|kind|place|place_name|notCompared)_|^check\w+(Right|Wrong)$/;
+  const made = /^(problem|help|reason|kind|place|place_name|notCompared|room)_|^check\w+(Right|Wrong)$/;
   const there = Object.keys(texts("en"));
   assert.deepEqual(
     there.filter((key) => !named.has(key) && !made.test(key)),
