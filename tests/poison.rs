@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
-use heyho_simulation::scene::{Scene, TestEngine, session};
+use heyho_simulation::scene::{Scene, TestEngine, session, visit};
 use heyho_simulation::server::{Manner, Poison, Server};
 use heyho_sync::decisions::sync_state::ProblemCode;
 use heyho_sync::outbox::Aside;
@@ -183,6 +183,26 @@ fn what_was_quarantined_is_seen_and_comes_back_with_its_aggregates_on_retry() {
     settle(&scene, &engine);
     assert_eq!(scene.stored(), 20);
     scene.assert_balanced(&engine, 20);
+}
+
+#[test]
+fn a_lower_revision_that_comes_back_is_not_sent_behind_a_higher_one() {
+    let scene = Scene::with(server(Manner::Published, &[(0, Poison::Named)]));
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    settle(&scene, &engine);
+    assert_eq!(scene.status(&engine).quarantined.total(), 2);
+    scene.network.server.borrow_mut().poison.clear();
+    let revised = |number| visit(number).replacen('{', r#"{"revision":2,"#, 1);
+    let page_visits = vec![revised(0)];
+    scene.world.run(engine.record(PerKind { page_visits, tab_aggregates: Vec::new() })).unwrap();
+    scene.record(&engine, 2..150);
+    assert_eq!(scene.world.run(engine.put_back(Aside::Quarantine, None)), Ok(2));
+    settle(&scene, &engine);
+    let server = scene.network.server.borrow();
+    let stored = &server.stored["user-1"][&('v', "v00000".to_owned())];
+    assert_eq!((stored.revision, stored.writes), (2, 1));
+    scene.assert_balanced(&engine, 301);
 }
 
 #[test]

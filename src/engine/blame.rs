@@ -72,6 +72,7 @@ where
             rejected.iter().filter_map(|record| Some((record.kind?, record.id.clone()))).collect();
         let stored = parcel.records() - named.len() as u64;
         let (fates, staying) = parcel.settled(&named);
+        self.forget_lower(&fates);
         if stored > 0 {
             self.settle_stored(vec![Stored { fates, records: stored, tally }]).await?;
         } else {

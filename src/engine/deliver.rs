@@ -16,7 +16,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::ports::transport::Transport;
-use crate::words::hash::HashSet;
+use crate::words::hash::{HashMap, HashSet};
 use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::order;
@@ -116,9 +116,25 @@ where
         self.gzip_is_read |= parcel.is_packed();
         let (fates, staying) = parcel.acknowledged();
         self.windows.give_back(staying);
+        self.forget_lower(&fates);
         let acknowledged = fates.page_visits.iter().filter(|(_, fate)| *fate == Fate::Acknowledged);
         self.windows.stored(acknowledged.map(|(row, _)| row.head.id.clone()));
         Stored { fates, records, tally }
+    }
+
+    /// Forgets what the server has at a higher revision now.
+    pub(super) fn forget_lower(&mut self, fates: &Fates<S::Body>) {
+        for kind in Kind::ALL {
+            let revised = fates
+                .of(kind)
+                .iter()
+                .filter(|(row, fate)| row.head.revision > 1 && *fate == Fate::Acknowledged);
+            let revised: HashMap<_, _> =
+                revised.map(|(row, _)| (row.head.id.clone(), row.head.revision)).collect();
+            if !revised.is_empty() {
+                self.windows.forget_lower(kind, &revised);
+            }
+        }
     }
 
     // Something was stored: the server works, so that what failed without its word is to blame itself.

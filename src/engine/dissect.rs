@@ -34,6 +34,7 @@ where
 {
     /// Tries the two oldest pieces of the head, after an attempt in which nothing was stored.
     pub(super) async fn try_pieces(&mut self, piece: Piece) -> Result<(), Halt> {
+        self.keeps_order = true;
         let Some(batch) = self.next_batch().await? else {
             if !self.try_suspects_again().await? {
                 self.note(Box::new(|state| state.unexplained = Unexplained::default())).await?;
@@ -91,6 +92,8 @@ where
         younger: Option<Batch<S::Body>>,
         piece: Piece,
     ) -> Result<(), Halt> {
+        // A part that fails for its order alone would prove something against innocent records.
+        self.keeps_order = true;
         let (mut older, mut younger) = (older, younger);
         loop {
             let first = self.try_part(older).await?;

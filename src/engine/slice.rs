@@ -102,6 +102,8 @@ where
         doubt: Doubt,
         erased: u32,
     ) -> Self {
+        // What failed without a word may have failed for its order.
+        let keeps_order = overview.state.failing.is_some();
         let doubt = if overview.state.doubtful { Doubt::Everything } else { doubt };
         let settings = engine.settings();
         let budget = options.slice_budget.unwrap_or(settings.policy.slice_budget);
@@ -113,6 +115,7 @@ where
             state: overview.state,
             failed: HashMap::default(),
             withholds: overview.books.anything_withheld(),
+            keeps_order,
             first_books: Some(overview.books),
             stores: 0,
             options,
@@ -123,7 +126,6 @@ where
             erased,
             prepared_under: Rc::default(),
             gzip_is_read: false,
-            keeps_order: false,
             clock_is_right: false,
             news: News::default(),
             preflight: Preflight::with(doubt),

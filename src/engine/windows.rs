@@ -169,6 +169,23 @@ impl<B: Body> Windows<B> {
         waiting.len() < before
     }
 
+    /// Forgets rows of records that the server has at a higher revision: their settlement takes them along, and a server
+    /// that knows no revisions would be set back by them.
+    pub(super) fn forget_lower(&mut self, kind: Kind, acknowledged: &HashMap<String, u32>) {
+        let mut outdated = Vec::new();
+        let mut stays = |row: &Row<B>| {
+            let is_lower = row.head.kind == kind
+                && acknowledged.get(&row.head.id).is_some_and(|revision| row.head.revision < *revision);
+            if is_lower {
+                outdated.push(row.key);
+            }
+            !is_lower
+        };
+        self.waiting.of_mut(kind).retain(&mut stays);
+        self.held.retain(&mut stays);
+        self.settled(kind, outdated.into_iter());
+    }
+
     /// Takes every held row.
     pub(super) fn take_held(&mut self) -> Batch<B> {
         std::mem::take(&mut self.held)

@@ -60,6 +60,16 @@ pub enum Act {
     Exclude { site: u64, excluded: bool },
     /// Quarantined records are tried again, one or all.
     RetryQuarantine { which: u64 },
+    /// For months the server answers and takes nothing.
+    RefusedForMonths,
+    /// Archived records are sent after all, one or all.
+    RestoreArchive { which: u64 },
+    /// An archived record is given up.
+    DiscardArchived { which: u64 },
+    /// A server gains abilities, or loses them.
+    AbilitiesChange { server: u64, salt: u64 },
+    /// Something goes wrong with the next questions, which are no uploads.
+    Questions { fault: u64, times: u64 },
     /// A quarantined record is given up.
     DiscardQuarantined { which: u64 },
     /// What is not on the server is written to a file.
@@ -101,7 +111,7 @@ fn act(random: &Random, units: &mut u64) -> Act {
         some
     };
     let soon_ms = || random.below(60) as i64;
-    match random.below(110) {
+    match random.below(118) {
         0..17 => Act::Capture { units: some_units(25), salt: random.next() },
         17..21 => Act::Revise { which: random.next(), times: 1 + random.below(2) },
         21..24 => Act::CaptureAgain { which: random.next() },
@@ -128,12 +138,17 @@ fn act(random: &Random, units: &mut u64) -> Act {
         97..99 => Act::Import,
         99 => Act::Reset,
         100 => Act::ServerHeals,
+        101 => Act::RefusedForMonths,
+        102..104 => Act::RestoreArchive { which: random.next() },
+        104 => Act::DiscardArchived { which: random.next() },
+        105..108 => Act::AbilitiesChange { server: random.below(2), salt: random.next() },
         _ => fault(random),
     }
 }
 
 fn fault(random: &Random) -> Act {
-    match random.below(12) {
+    match random.below(13) {
+        12 => Act::Questions { fault: random.below(6), times: 1 + random.below(4) },
         0..5 => Act::Network { fault: random.below(16), times: 1 + random.below(4), after: random.below(4) },
         5..7 => Act::Disk { fault: random.below(4), after: random.below(6) },
         7 => Act::DiskRead { after: random.below(6) },

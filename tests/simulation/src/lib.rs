@@ -9,6 +9,7 @@
 )]
 #![allow(missing_docs, reason = "a test world; what matters is said at the modules")]
 
+mod abilities;
 pub mod act;
 pub mod host;
 pub mod model;
@@ -16,6 +17,7 @@ pub mod network;
 pub mod random;
 pub mod records;
 pub mod referee;
+mod retention;
 pub mod run;
 pub mod scene;
 pub mod server;

@@ -14,7 +14,7 @@ pub const SERVERS: u64 = 2;
 pub const SITES: u64 = 5;
 
 /// The faults: what nobody wants and what must do no harm.
-pub const FAULTS: [&str; 28] = [
+pub const FAULTS: [&str; 32] = [
     "account switch",
     "account switch during an upload",
     "answer cut off after commit",
@@ -25,13 +25,17 @@ pub const FAULTS: [&str; 28] = [
     "clock a day back",
     "clock a day on",
     "clock in 1970",
+    "compressed body refused",
     "death in a capture",
     "death in a sync",
     "exclusion during an upload",
     "frozen syncer",
+    "order demanded in spite of the offer",
+    "preflight fails",
     "question fails",
     "read fails",
     "record refused",
+    "refused for months",
     "request lost",
     "second syncer",
     "server change",
@@ -46,16 +50,23 @@ pub const FAULTS: [&str; 28] = [
 ];
 
 /// What else happens: ordinary life.
-pub const EVENTS: [&str; 14] = [
+pub const EVENTS: [&str; 21] = [
+    "abilities change",
+    "archive discarded",
+    "archive restored",
     "captured again",
+    "compressed body arrived",
     "consent changes",
     "content changed under its revision",
     "exclusion changes",
     "export",
     "import",
+    "known key answered",
     "pause changes",
+    "preflight answered",
     "quarantine discarded",
     "quarantine retried",
+    "repetition known",
     "reset",
     "restart",
     "revision",
@@ -121,6 +132,8 @@ pub struct Model {
     pub paused: bool,
     pub consent_withdrawn: bool,
     pub discarded_by_user: bool,
+    /// A clock may have confirmed that records are old.
+    pub may_archive: bool,
     /// An answer was forged that can condemn an innocent record.
     pub forged_refusals: bool,
     /// What happened, by name.

@@ -35,6 +35,11 @@ pub enum NetworkFault {
 }
 
 impl NetworkFault {
+    /// Something else answers with this.
+    pub fn instead(status: u16, body: &str) -> Self {
+        Self::Instead(Answer { status, body: body.to_owned(), ..Answer::default() })
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::LostRequest => "request lost",
@@ -277,8 +282,12 @@ impl Line {
             let bearer = seen.bearer.clone().unwrap_or_default();
             let key = seen.idempotency_key.as_deref();
             let mut server = network.server_at(&request.url).borrow_mut();
+            server.happened.extend(seen.packed.then_some("compressed body arrived"));
             match seen.packed.then_some(server.gzip_refusal).flatten() {
-                Some(status) => Answer { status, ..Answer::default() },
+                Some(status) => {
+                    server.happened.push("compressed body refused");
+                    Answer { status, ..Answer::default() }
+                }
                 None => server.upload(&bearer, key, &seen.page_visits, &seen.tab_aggregates),
             }
         };
@@ -360,7 +369,12 @@ impl Line {
         assert!(shown.into_iter().flatten().all(is_theirs), "a server is shown the login of another");
         network.asked.borrow_mut().push((route.clone(), body.clone()));
         let fault = network.question_faults.borrow_mut().pop_front().flatten();
-        network.fired.borrow_mut().extend(fault.as_ref().map(|_| "question fails"));
+        let names = if route == "/data/sync/known" {
+            &["question fails", "preflight fails"] as &[_]
+        } else {
+            &["question fails"]
+        };
+        network.fired.borrow_mut().extend(fault.iter().flat_map(|_| names.iter().copied()));
         network.world.pass(1).await;
         let bearer = request.bearer.clone().unwrap_or_default();
         let deliver = || server.borrow_mut().answer_question(&route, &bearer, &body);

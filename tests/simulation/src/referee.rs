@@ -54,6 +54,7 @@ pub async fn judge<M: Medium>(scene: &Scene<M>, model: &Model, status: &Status) 
     let seats = seats(scene).await;
     let outbox = held(&seats, &[Table::Outbox(Kind::PageVisit), Table::Outbox(Kind::TabAggregate)]);
     let quarantine = held(&seats, &[Table::Quarantine]);
+    let archive = held(&seats, &[Table::Archive]);
     let discarded = held(&seats, &[Table::Discarded]);
     let servers = scene.network.servers().map(|server| server.borrow());
     for server in &servers {
@@ -98,6 +99,8 @@ pub async fn judge<M: Medium>(scene: &Scene<M>, model: &Model, status: &Status) 
                 is_bad(key, known) || model.forged_refusals,
                 "{key:?} is in quarantine, and nothing is wrong with it"
             );
+        } else if has(&archive) {
+            assert!(model.may_archive, "{key:?} was set aside, and no clock was confirmed");
         } else if has(&discarded) {
             assert!(excluded || model.discarded_by_user, "{key:?} was given up, and nobody asked for it");
         } else if has(&outbox) {
@@ -125,6 +128,7 @@ fn balance(seats: &[Seat], model: &Model, status: &Status) {
     let waiting: u64 = Kind::ALL.into_iter().map(|kind| rows(Table::Outbox(kind))).sum();
     assert_eq!(sum(&status.pending) + sum(&status.parked), waiting, "pending and parked against the rows");
     assert_eq!(sum(&status.quarantined), rows(Table::Quarantine), "quarantined against the rows");
+    assert_eq!(sum(&status.archived), rows(Table::Archive), "archived against the rows");
     let counted = |seat: &&Seat| {
         let uncounted = seat.note.as_ref().is_some_and(|note| note.contains("\"counted\":false"));
         seat.table == Table::Discarded && !uncounted

@@ -11,10 +11,9 @@ use heyho_sync::ports::store::memory::MemoryStore;
 use heyho_sync::words::owner::Session;
 use heyho_sync::words::policy::Policy;
 use heyho_sync::words::record::{Record, RecordError};
-use heyho_sync::words::time::UnixMillis;
+use heyho_sync::words::time::{Millis, UnixMillis};
 
-use serde_json::json;
-
+use crate::abilities;
 use crate::act::Act;
 use crate::model::{ACCOUNTS, Model, SERVERS, SITES, Somebody, account_of, server_of, somebody};
 use crate::network::Network;
@@ -62,28 +61,18 @@ impl Account {
 fn some_server(random: &Random, name: &'static str) -> Server {
     let manner = *random.pick(&[Manner::Strict, Manner::Strict, Manner::Partial, Manner::Published]);
     let published = manner == Manner::Published;
-    let wants_order = published || random.chance(50);
-    let abilities = (!published && random.chance(40)).then(|| {
-        json!({
-            "compression": if random.chance(70) { ["gzip"] } else { ["br"] },
-            "max_page_visits": if random.chance(30) { 40 } else { 100 },
-            "references_in_any_order": !wants_order,
-            "preflight": if random.chance(50) { json!({ "max_ids": 50 }) } else { json!(null) },
-        })
-    });
-    Server {
+    let mut server = Server {
         manner,
         name,
         gives_counts: published || random.chance(80),
-        wants_order,
-        abilities,
-        gzip_refusal: random.chance(30).then(|| *random.pick(&[400, 415, 500])),
         can_refresh: !published && random.chance(50),
         knows_keys: manner == Manner::Strict && random.chance(50),
         max_records: if random.chance(10) { 30 } else { 100 },
         tokens: BTreeMap::new(),
         ..Server::default()
-    }
+    };
+    abilities::draw(random, &mut server);
+    server
 }
 
 impl<M: Medium> Run<M> {
@@ -100,10 +89,14 @@ impl<M: Medium> Run<M> {
         if random.chance(20) {
             policy.max_body_bytes = 16 * 1024;
         }
+        if random.chance(15) {
+            policy.archive_after = Millis::from_days(1 + random.below(3) as i64);
+        }
+        scene.network.tells_date.set(random.chance(50));
         scene.network.most_bytes.set(policy.max_body_bytes);
         let engine = scene.closed_worker();
         let poison_percent = *random.pick(&[0, 0, 1, 3, 10]);
-        let model = Model::default();
+        let model = Model { may_archive: scene.network.tells_date.get(), ..Model::default() };
         let mut run = Self { scene, model, engine, policy, poison_percent, serial: 0, logins: 0, file: None };
         run.restart().await;
         run
@@ -144,7 +137,7 @@ impl<M: Medium> Run<M> {
         panic!("a worker can't open its database");
     }
 
-    async fn status(&self) -> Status {
+    pub(crate) async fn status(&self) -> Status {
         self.scene.world.live(self.engine.status()).await.expect("the status")
     }
 
@@ -226,7 +219,12 @@ impl<M: Medium> Run<M> {
     async fn capture(&mut self, records: Vec<Record>, polls: u64) {
         let identities = identities(&records);
         match self.scene.world.live_for(self.engine.capture(records), polls).await {
-            End::Finished(Ok(recorded)) => self.model.captured(&identities, Some(recorded.captured)),
+            End::Finished(Ok(recorded)) => {
+                if recorded.held_already > 0 {
+                    self.model.fired("repetition known");
+                }
+                self.model.captured(&identities, Some(recorded.captured));
+            }
             End::Finished(Err(OutboxError::RevisionHeld { .. })) => {}
             End::Finished(Err(_)) => self.model.captured(&identities, None),
             End::Died => {
@@ -337,6 +335,11 @@ impl<M: Medium> Run<M> {
             }
             Act::RetryQuarantine { which } => self.retry_quarantine(*which).await,
             Act::DiscardQuarantined { which } => self.discard_quarantined(*which).await,
+            Act::RefusedForMonths => self.refuse_for_months().await,
+            Act::RestoreArchive { which } => self.restore_archive(*which).await,
+            Act::DiscardArchived { which } => self.discard_archived(*which).await,
+            Act::AbilitiesChange { server, salt } => self.change_abilities(*server, *salt),
+            Act::Questions { fault, times } => self.plan_question_faults(*fault, *times),
             Act::Export => {
                 if let Ok(file) = self.scene.world.live(exported(&self.engine)).await {
                     self.file = Some(file);
@@ -345,8 +348,10 @@ impl<M: Medium> Run<M> {
             }
             Act::Import => self.import().await,
             Act::Reset => {
-                if self.scene.world.live(self.engine.outbox().reset()).await.is_ok() {
-                    self.scene.network.forget_waits();
+                let reset = self.scene.world.live(self.engine.outbox().reset()).await;
+                // One that is told as failed may have been done.
+                self.scene.network.forget_waits();
+                if reset.is_ok() {
                     self.model.fired("reset");
                 }
             }
@@ -373,9 +378,10 @@ impl<M: Medium> Run<M> {
         let network = self.scene.network.fired.take();
         disk.into_iter().chain(network).for_each(|fault| self.model.fired(fault));
         for server in self.scene.network.servers() {
-            if std::mem::take(&mut server.borrow_mut().has_refused) {
-                self.model.fired("record refused");
-            }
+            let mut happened = std::mem::take(&mut server.borrow_mut().happened);
+            happened.sort_unstable();
+            happened.dedup();
+            happened.into_iter().for_each(|what| self.model.fired(what));
         }
     }
 
@@ -516,7 +522,7 @@ impl<M: Medium> Run<M> {
         }
     }
 
-    // The faults stop; everybody syncs until nothing more moves.
+    // The faults stop, the archive is restored in every other run, and everybody syncs until nothing more moves.
     async fn calm_down(&mut self) {
         for server in self.scene.network.servers() {
             server.borrow_mut().max_records = 100;
@@ -526,7 +532,11 @@ impl<M: Medium> Run<M> {
         self.scene.disk.faults.take();
         self.scene.disk.read_faults.take();
         (self.model.paused, self.model.consent_withdrawn) = (false, false);
+        self.policy.archive_after = Policy::default().archive_after;
         self.restart().await;
+        if self.serial.is_multiple_of(2) {
+            self.restore_archive(0).await;
+        }
         for owner in self.model.owners_seen.clone() {
             self.sign_in(owner);
             self.apply_settings().await;

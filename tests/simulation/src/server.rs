@@ -86,8 +86,8 @@ pub struct Server {
     /// What was answered under which key, by account.
     pub answers: BTreeMap<(String, String), Answer>,
     pub poison: BTreeMap<String, Poison>,
-    /// It refused a record since this was last looked at.
-    pub has_refused: bool,
+    /// What happened here since this was last looked at.
+    pub happened: Vec<&'static str>,
     pub stored: BTreeMap<String, BTreeMap<RecordKey, Stored>>,
     /// Tokens and whose they are.
     pub tokens: BTreeMap<String, String>,
@@ -95,6 +95,8 @@ pub struct Server {
     pub abilities: Option<Value>,
     /// The status with which it refuses compressed bodies.
     pub gzip_refusal: Option<u16>,
+    /// It has told somebody that it takes references in any order: that is believed for a day.
+    pub offered_any_order: bool,
     /// Ids that were refused for a missing reference; a client that keeps the order never causes one.
     pub dangling: BTreeSet<String>,
 }
@@ -112,11 +114,12 @@ impl Default for Server {
             knows_keys: false,
             answers: BTreeMap::new(),
             poison: BTreeMap::new(),
-            has_refused: false,
+            happened: Vec::new(),
             stored: BTreeMap::new(),
             tokens: BTreeMap::from([("token-1".into(), "user-1".into())]),
             abilities: None,
             gzip_refusal: None,
+            offered_any_order: false,
             dangling: BTreeSet::new(),
         }
     }
@@ -146,7 +149,10 @@ impl Server {
         match route {
             "/auth/refresh" => self.refresh(body["refresh_token"].as_str().unwrap_or_default()),
             "/data/sync/capabilities" => match &self.abilities {
-                Some(abilities) => answer(200, &json!({ "success": true, "data": abilities })),
+                Some(abilities) => {
+                    self.offered_any_order |= abilities["references_in_any_order"] == true;
+                    answer(200, &json!({ "success": true, "data": abilities }))
+                }
                 None => Answer { status: 404, ..Answer::default() },
             },
             "/data/sync/known" => self.known(bearer, body),
@@ -157,7 +163,7 @@ impl Server {
     }
 
     // Preflight: which of these records are held, and at which revision.
-    fn known(&self, bearer: &str, body: &Value) -> Answer {
+    fn known(&mut self, bearer: &str, body: &Value) -> Answer {
         let offered = self.abilities.as_ref().is_some_and(|abilities| abilities["preflight"].is_object());
         let Some(account) = self.tokens.get(bearer).filter(|_| offered) else {
             return Answer { status: if offered { 401 } else { 404 }, ..Answer::default() };
@@ -170,6 +176,7 @@ impl Server {
             })
             .collect()
         };
+        self.happened.push("preflight answered");
         let known = json!({
             "pageVisits": held('v', "pageVisits"), "tabAggregates": held('a', "tabAggregates"),
             "erasedPageVisits": [],
@@ -229,10 +236,12 @@ impl Server {
         }
         let known = key.filter(|_| self.knows_keys).map(|key| (account.clone(), key.to_owned()));
         if let Some(before) = known.as_ref().and_then(|known| self.answers.get(known)) {
+            self.happened.push("known key answered");
             return before.clone();
         }
-        self.has_refused |=
-            visits.iter().chain(aggregates).any(|record| self.poison.contains_key(&record.id));
+        if visits.iter().chain(aggregates).any(|record| self.poison.contains_key(&record.id)) {
+            self.happened.push("record refused");
+        }
         let records: Vec<(char, &Rc<Arrived>)> =
             visits.iter().map(|v| ('v', v)).chain(aggregates.iter().map(|a| ('a', a))).collect();
         let answer = match self.manner {
@@ -326,7 +335,11 @@ impl Server {
         let missing: Vec<String> =
             records.iter().filter(is_missing).map(|(_, record)| record.id.clone()).collect();
         let hold = missing.is_empty();
-        self.dangling.extend(missing);
+        match self.offered_any_order {
+            true if !hold => self.happened.push("order demanded in spite of the offer"),
+            true => {}
+            false => self.dangling.extend(missing),
+        }
         hold
     }
 

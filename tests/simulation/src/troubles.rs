@@ -131,9 +131,7 @@ impl<M: Medium> Run<M> {
     }
 
     pub(crate) fn plan_network_faults(&mut self, fault: u64, times: u64, after: u64) {
-        let instead = |status: u16, body: &str| {
-            NetworkFault::Instead(Answer { status, body: body.to_owned(), ..Answer::default() })
-        };
+        let instead = NetworkFault::instead;
         let planned = match fault {
             0 => NetworkFault::LostRequest,
             1 => NetworkFault::LostAnswer,
