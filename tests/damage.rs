@@ -5,9 +5,13 @@
 
 use std::rc::Rc;
 
+use heyho_simulation::network::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, exported, session};
 use heyho_simulation::server::Server;
+use heyho_simulation::store::Disk;
 use heyho_simulation::world::End;
+use heyho_sync::decisions::erasure::Scope;
+use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::Outcome;
 use heyho_sync::engine::{EngineError, RunOptions, Settings};
 use heyho_sync::outbox::OutboxError;
@@ -15,6 +19,7 @@ use heyho_sync::ports::store::{Change, Document, Store, StoreError, Table};
 use heyho_sync::words::key::{KeyRange, RowKey};
 use heyho_sync::words::kind::Kind;
 use heyho_sync::words::owner::Session;
+use serde_json::Value;
 
 const VISITS: Table = Table::Outbox(Kind::PageVisit);
 const AGGREGATES: Table = Table::Outbox(Kind::TabAggregate);
@@ -99,7 +104,7 @@ fn a_database_that_is_gone_is_counted_by_its_mirror() {
     let engine = scene.worker();
     scene.world.run(engine.sync(RunOptions { max_batches: Some(0), ..RunOptions::default() })).unwrap();
     drop(engine);
-    scene.disk = heyho_simulation::store::Disk::new();
+    scene.disk = Disk::new();
     let engine = scene.worker();
     let status = scene.status(&engine);
     assert_eq!((status.acknowledged.total(), status.unrecoverable.total()), (12, 8));
@@ -108,6 +113,37 @@ fn a_database_that_is_gone_is_counted_by_its_mirror() {
     scene.assert_balanced(&engine, 24);
     drop(engine);
     assert_eq!(lost(&scene, &scene.worker()), 8, "it is counted once");
+}
+
+#[test]
+fn an_unconfirmed_erase_and_a_servers_wait_outlive_a_lost_database() {
+    let mut scene = half_sent();
+    let engine = scene.worker();
+    let busy = Answer { status: 429, retry_after: Some("600".into()), ..Answer::default() };
+    scene.network.fail_next(NetworkFault::Instead(busy));
+    scene.sync(&engine);
+    scene.world.run(engine.erase(Scope::Site("forgotten.example".into()), true)).unwrap();
+    drop(engine);
+    scene.disk = Disk::new();
+    let engine = scene.worker();
+    assert_eq!(scene.status(&engine).erasing.len(), 1);
+    scene.record(&engine, 20..21);
+    let by_hand = RunOptions { by_hand: true, ..RunOptions::default() };
+    assert_eq!(scene.world.run(engine.sync(by_hand)).unwrap().reason.as_deref(), Some("waiting"));
+    scene.world.sleep(700_000);
+    scene.sync(&engine);
+    assert!(scene.status(&engine).erasing.is_empty(), "the server was asked and has confirmed it");
+}
+
+#[test]
+fn the_mirror_of_the_first_builds_is_read_too() {
+    let mut scene = half_sent();
+    let written = scene.browser.mirror.take().unwrap();
+    let (books, _): (Value, Value) = serde_json::from_str(&written).unwrap();
+    scene.browser.mirror.replace(Some(books.to_string()));
+    scene.disk = Disk::new();
+    let engine = scene.worker();
+    assert_eq!(scene.status(&engine).acknowledged.total(), 12);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::decisions::verdict::{self, Cause, Sent, Verdict};
 use crate::outbox::{OutboxError, Overview};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
-use crate::ports::store::Store;
+use crate::ports::store::{Store, StoreError};
 use crate::ports::transport::{Payload, Request, Transport};
 use crate::words::kind::PerKind;
 
@@ -42,28 +42,38 @@ where
             self.outbox.will_erase(&scope, now).await?;
         }
         let Overview { books, state, .. } = self.erase_what_is_left().await?;
-        self.mirror(&books).await;
+        self.mirror(&books, &state).await;
         let owner = self.settings().owner();
         if owner.is_some_and(|owner| state.erasures.next_at(&owner, now).is_some()) {
             self.host.arm_retry(Some(schedule::retry_alarm(state.retry.as_ref(), now)));
         }
         self.host.changed();
-        Ok(())
+        match state.erasures.here.is_empty() {
+            true => Ok(()),
+            false => Err(OutboxError::Store(StoreError::Failed("left behind".into())).into()),
+        }
     }
 
     /// Erases here what was to be and is not yet: asked for just now, or when a worker died at it. Returns what the
-    /// database says then.
+    /// database says then. What could not be erased stands in its memory still, and in nobody's way.
     pub(super) async fn erase_what_is_left(&self) -> Result<Overview, OutboxError> {
         let mut overview = self.healed_overview().await?;
         for scope in std::mem::take(&mut overview.state.erasures.here) {
-            let search = Search::new(&scope);
-            self.track(Box::new(|state, _| {
-                tracker::forget_pages(state, &|url| search.finds_page(url), &|host| search.finds_host(host));
-                Step::default()
-            }))
-            .await?;
-            self.outbox.erase_rows(&scope).await?;
-            self.outbox.has_erased(&scope).await?;
+            if scope != Scope::All {
+                let search = Search::new(&scope);
+                self.track(Box::new(|state, _| {
+                    tracker::forget_pages(state, &|url| search.finds_page(url), &|host| {
+                        search.finds_host(host)
+                    });
+                    Step::default()
+                }))
+                .await?;
+                self.outbox.erase_rows(&scope).await?;
+            }
+            // Nobody can look through a damaged database that was left behind.
+            if self.outbox.store().delete_left_behind().await.is_ok() {
+                self.outbox.has_erased(&scope).await?;
+            }
             overview = self.outbox.overview().await?;
         }
         Ok(overview)

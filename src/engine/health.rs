@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::decisions::ledger::Books;
+use crate::decisions::sync_state::SyncState;
 use crate::outbox::{OutboxError, Overview};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
@@ -46,7 +47,7 @@ where
 
     // A database that is new has lost what the mirror tells of, or what rows without books do.
     async fn is_lost(&self) -> Result<bool, OutboxError> {
-        let captured = |books: Books| {
+        let captured = |(books, _): (Books, SyncState)| {
             books.totals().page_visits.counts.captured > 0
                 || books.totals().tab_aggregates.counts.captured > 0
         };
@@ -60,7 +61,7 @@ where
         let token = self.outbox.mend(known, self.clock.now()).await?;
         let mut overview = self.outbox.overview().await?;
         while self.outbox.count_rows(token, &mut overview, self.clock.now()).await?.is_some() {}
-        self.mirror(&overview.books).await;
+        self.mirror(&overview.books, &overview.state).await;
         self.host.changed();
         Ok(overview)
     }
@@ -83,14 +84,24 @@ where
         is_time
     }
 
-    /// Writes the books down outside of the database.
-    pub(super) async fn mirror(&self, books: &Books) {
-        if let Ok(text) = serde_json::to_string(books) {
+    /// Writes the books down outside of the database, and what must not be forgotten of the syncer's memory: what servers
+    /// have not confirmed to have erased, what they asked for, and whether they count.
+    pub(super) async fn mirror(&self, books: &Books, state: &SyncState) {
+        let kept = SyncState {
+            retry: state.retry,
+            server: state.server.clone(),
+            erasures: state.erasures.clone(),
+            ..SyncState::default()
+        };
+        if let Ok(text) = serde_json::to_string(&(books, kept)) {
             self.host.save_mirror(text).await;
         }
     }
 
-    async fn mirrored(&self, database_is_new: bool) -> Option<Books> {
-        serde_json::from_str(&self.host.load_mirror(database_is_new).await?).ok()
+    async fn mirrored(&self, database_is_new: bool) -> Option<(Books, SyncState)> {
+        let text = self.host.load_mirror(database_is_new).await?;
+        // The first builds wrote the books alone.
+        let books_alone = || serde_json::from_str(&text).ok().map(|books| (books, SyncState::default()));
+        serde_json::from_str(&text).ok().or_else(books_alone)
     }
 }

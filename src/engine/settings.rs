@@ -81,8 +81,8 @@ where
         settings.session = settings.session.or(remembered.filter(|_| is_from_here));
         let owner = settings.owner();
         if books.owner() != owner.as_ref() || (settings.remembers_session && new_login) {
-            let books = self.outbox.hand_to(owner.as_ref(), settings.remembered()).await?;
-            self.mirror(&books).await;
+            let (books, state) = self.outbox.hand_to(owner.as_ref(), settings.remembered()).await?;
+            self.mirror(&books, &state).await;
         }
         *self.tracker.lock().await = tracker;
         *self.settings.borrow_mut() = Rc::new(settings);
@@ -119,8 +119,8 @@ where
             self.end_open_visits(Ending::Pause).await?;
         }
         if owner_changes || before.session != after.session {
-            let books = self.outbox.hand_to(owner.as_ref(), after.remembered()).await?;
-            self.mirror(&books).await;
+            let (books, state) = self.outbox.hand_to(owner.as_ref(), after.remembered()).await?;
+            self.mirror(&books, &state).await;
         }
         *self.settings.borrow_mut() = Rc::new(after);
         self.host.changed();

@@ -196,7 +196,7 @@ where
         }
         let Overview { books, state, .. } = seen;
         let report = account(&books);
-        self.mirror(&books).await;
+        self.mirror(&books, &state).await;
         let next = schedule::retry_alarm(state.retry.as_ref(), now);
         let left = report.remaining.total() > 0;
         let erase_at = owner.and_then(|owner| state.erasures.next_at(&owner, now)).map(|at| at.max(next));

@@ -25,15 +25,18 @@ impl<S: Store> Outbox<S> {
         Ok(self.store.read(&queries).await?.into_iter().any(|answer| !answer.keys().is_empty()))
     }
 
-    /// Makes the documents readable again: the books are begun anew with what is `known` of them, where they can't be
-    /// read or don't exist; so is the syncer's memory, with a token that no holder of the lock can have. A full count of
-    /// the rows begins. Returns the token.
-    pub async fn mend(&self, known: Option<Books>, now: UnixMillis) -> Result<u64, OutboxError> {
+    /// Makes the documents readable again: books and syncer's memory are begun anew with what is `known` of them, where
+    /// they can't be read or don't exist. The token is one that no holder of the lock can have. A full count of the rows
+    /// begins. Returns the token.
+    pub async fn mend(&self, known: Option<(Books, SyncState)>, now: UnixMillis) -> Result<u64, OutboxError> {
+        let (known, kept) = known.unzip();
         self.store
             .update(&OVERVIEW, |answers| {
                 let mut texts = answers.into_iter().map(Answer::document);
                 let (books, state) = (texts.next().flatten(), texts.next().flatten());
-                let mut state: SyncState = self.documents.state(state).unwrap_or_default();
+                let is_lost = state.is_none();
+                let read = self.documents.state(state).ok().filter(|_| !is_lost);
+                let mut state = read.or(kept).unwrap_or_default();
                 state.token = state.token.max(now.0.unsigned_abs()) + 1;
                 let readable = books.is_some_and(|text| serde_json::from_str::<Books>(&text).is_ok());
                 let mut changes = Vec::new();

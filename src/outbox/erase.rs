@@ -42,7 +42,8 @@ impl<S: Store> Outbox<S> {
             books.discard_everything();
             (state.unexplained, state.outlived) = (Unexplained::default(), Vec::new());
             (state.failing, state.problem) = (None, None);
-            state.erasures.here = Vec::new();
+            // What is left to do of it is not in the tables.
+            state.erasures.here = vec![Scope::All];
             if everywhere {
                 ask_all(&mut state.erasures, books, None, now);
             }

@@ -144,8 +144,12 @@ impl<S: Store> Outbox<S> {
 
     /// Makes `owner` the one whose records are captured from now on (rule 10), and writes what is to be remembered of
     /// the login. A new login answers for itself: what stood in the way of the old one is forgotten, but not a wait that
-    /// the same server asked for. Returns the books then.
-    pub async fn hand_to(&self, owner: Option<&Owner>, login: Remembered<'_>) -> Result<Books, OutboxError> {
+    /// the same server asked for. Returns the books and the syncer's memory then.
+    pub async fn hand_to(
+        &self,
+        owner: Option<&Owner>,
+        login: Remembered<'_>,
+    ) -> Result<(Books, SyncState), OutboxError> {
         self.store
             .update(&OVERVIEW, |answers| {
                 let Overview { mut books, mut state, .. } =
@@ -166,7 +170,7 @@ impl<S: Store> Outbox<S> {
                     Remembered::Forget => changes.push(Change::Erase(Document::Session)),
                     Remembered::Untouched => {}
                 }
-                Ok((changes, books))
+                Ok((changes, (books, state)))
             })
             .await
     }

@@ -49,28 +49,60 @@ pub async fn current(base: &str) -> String {
 }
 
 async fn newest(base: &str) -> Option<u32> {
+    all(base).await?.into_iter().max()
+}
+
+async fn all(base: &str) -> Option<Vec<u32>> {
     let factory: Factory = Reflect::get(&js_sys::global(), &"indexedDB".into()).ok()?.unchecked_into();
     let known: Array = JsFuture::from(factory.databases().ok()?).await.ok()?.dyn_into().ok()?;
     let name = |one: JsValue| Reflect::get(&one, &"name".into()).ok()?.as_string();
-    known.iter().filter_map(|one| generation_of(base, &name(one)?)).max()
+    Some(known.iter().filter_map(|one| generation_of(base, &name(one)?)).collect())
+}
+
+/// Deletes every generation but the one that is in use.
+pub async fn delete_others(base: &str, in_use: &str) -> Result<()> {
+    for generation in all(base).await.unwrap_or_default() {
+        let name = name_of(base, generation);
+        if name != in_use {
+            Rexie::delete(&name).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn is_marked(name: &str) -> Result<bool> {
     let database = schema::builder(name).build().await?;
-    let transaction = database.transaction(&[schema::DOCUMENTS], TransactionMode::ReadOnly)?;
-    let mark = transaction.store(schema::DOCUMENTS)?.get(MARK.into()).await;
+    let mark = mark_of(&database).await;
+    // A connection that is forgotten open blocks every deletion.
     database.close();
     Ok(mark?.is_some())
+}
+
+async fn mark_of(database: &Rexie) -> Result<Option<JsValue>> {
+    let transaction = database.transaction(&[schema::DOCUMENTS], TransactionMode::ReadOnly)?;
+    transaction.store(schema::DOCUMENTS)?.get(MARK.into()).await
 }
 
 /// Leaves the generation `damaged` behind for the next one, with everything in it that can be read.
 pub async fn move_on(base: &str, damaged: &str) -> Result<()> {
     let next = name_of(base, generation_of(base, damaged).unwrap_or(1) + 1);
     let target = schema::builder(&next).build().await?;
+    let moved = copy_and_mark(damaged, &target).await;
+    target.close();
+    if moved? {
+        // Not waited for: another context may hold a connection, and what stays is in nobody's way.
+        let damaged = damaged.to_owned();
+        spawn_local(async move { drop(Rexie::delete(&damaged).await) });
+    }
+    Ok(())
+}
+
+// Whether nothing was left behind.
+async fn copy_and_mark(damaged: &str, target: &Rexie) -> Result<bool> {
     // Opened as it is, with whatever tables it has.
     let all_saved = match Rexie::builder(damaged).build().await {
         Ok(source) => {
-            let copied = copy_all(&source, &target).await;
+            let copied = copy_all(&source, target).await;
             source.close();
             copied?
         }
@@ -78,15 +110,8 @@ pub async fn move_on(base: &str, damaged: &str) -> Result<()> {
     };
     let transaction = target.transaction(&[schema::DOCUMENTS], TransactionMode::ReadWrite)?;
     transaction.store(schema::DOCUMENTS)?.put(&true.into(), Some(&MARK.into())).await?;
-    let marked = transaction.commit().await;
-    target.close();
-    marked?;
-    if all_saved {
-        // Not waited for: another context may hold a connection, and what stays is in nobody's way.
-        let damaged = damaged.to_owned();
-        spawn_local(async move { drop(Rexie::delete(&damaged).await) });
-    }
-    Ok(())
+    transaction.commit().await?;
+    Ok(all_saved)
 }
 
 // Whether every value was copied.

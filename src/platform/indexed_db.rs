@@ -286,6 +286,14 @@ impl Store for IndexedDb {
             generations::move_on(&self.name, &damaged).await.map_err(failure)
         })
     }
+
+    fn delete_left_behind(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.connection().await?;
+            let in_use = self.current.borrow().clone().unwrap_or_default();
+            generations::delete_others(&self.name, &in_use).await.map_err(failure)
+        })
+    }
 }
 
 fn captures(change: &Change<JsBody>) -> bool {

@@ -207,6 +207,32 @@ export const STATES = {
     page: "popup",
     replies: { status: { error: { name: "Error", code: "broken", message: "" } } },
   },
+  "popup-newer": {
+    page: "popup",
+    replies: { status: { error: { name: "StorageError", code: "newer_version", message: "" } } },
+  },
+  "popup-full": popup({ state: "error", problem: problem("storage"), ...waiting }),
+  "popup-consent-german": popup(
+    { state: "paused", email: null },
+    { consent: false, answeredAt: null },
+    { looks: { language: "de" } },
+  ),
+  "popup-signed-out-german": popup(
+    { state: "signedOut", email: null, ...waiting },
+    {},
+    { looks: { language: "de" } },
+  ),
+  "popup-quarantine-german": popup(
+    { quarantined: per(2, 3) },
+    {},
+    {
+      looks: { language: "de" },
+      async act(page) {
+        await open("quarantined")(page);
+        await page.getByTestId("quarantine-list").locator("li").first().waitFor();
+      },
+    },
+  ),
   "popup-german": popup(
     { state: "waiting", problem: problem("unreachable"), ...waiting },
     {},
@@ -268,6 +294,11 @@ export const STATES = {
   firstrun: { page: "firstrun", replies: { status: snapshot({}, { consent: false, answeredAt: null }) } },
   "firstrun-yes": { page: "firstrun", replies: { status: snapshot() } },
   "firstrun-no": { page: "firstrun", replies: { status: snapshot({}, { consent: false }) } },
+  "firstrun-german": {
+    page: "firstrun",
+    language: "de",
+    replies: { status: snapshot({}, { consent: false, answeredAt: null }) },
+  },
   "firstrun-zoomed": {
     page: "firstrun",
     zoom: 2,

@@ -116,6 +116,18 @@ export async function databasesOf(name) {
     .sort();
 }
 
+/** Resolves when a table has something in it, committed. */
+export async function filled(name, table) {
+  for (let count = 0; count === 0;) {
+    const database = await opened(name, undefined);
+    const transaction = database.transaction(table);
+    const request = transaction.objectStore(table).count();
+    await done(transaction);
+    database.close();
+    count = request.result;
+  }
+}
+
 /** A host's place for the mirror. */
 export function keptMirror() {
   let kept = null;

@@ -30,6 +30,8 @@ extern "C" {
     async fn as_first_released(name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = databasesOf, catch)]
     async fn databases_of(name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn filled(name: &str, table: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = abortAtCommit)]
     fn abort_at_commit() -> Function;
     #[wasm_bindgen(js_name = refuseAdd)]
@@ -48,6 +50,7 @@ macro_rules! for_every_indexed_db_case {
             a_database_of_a_newer_version_can_not_be_used
             a_database_that_was_rebuilt_and_is_of_a_newer_version_can_not_be_used_either
             a_database_of_the_first_release_keeps_its_rows_and_gets_the_new_table
+            what_was_left_behind_can_be_deleted_and_what_is_in_use_stays
             an_abort_at_the_commit_is_an_error_and_leaves_nothing
             a_full_disk_is_told_as_such_and_leaves_nothing
             a_full_disk_costs_the_reserve_for_what_frees_room_alone
@@ -175,6 +178,19 @@ pub async fn a_database_of_the_first_release_keeps_its_rows_and_gets_the_new_tab
     assert_eq!(names(&name).await, [name], "it was not rebuilt");
 }
 
+pub async fn what_was_left_behind_can_be_deleted_and_what_is_in_use_stays(name: String) {
+    let store = IndexedDb::new(name.clone());
+    insert(&store, 1..=3).await.unwrap();
+    store.rebuild().await.unwrap();
+    // As a damaged one of which not all could be saved, and as a copy that was interrupted.
+    raise_version(&name, 9).await.unwrap();
+    raise_version(&format!("{name}~3"), 1).await.unwrap();
+    let store = IndexedDb::new(name.clone());
+    store.delete_left_behind().await.unwrap();
+    assert_eq!(names(&name).await, [format!("{name}~2")]);
+    assert_eq!(rows(&store).await, Ok(3));
+}
+
 pub async fn an_abort_at_the_commit_is_an_error_and_leaves_nothing(name: String) {
     let store = IndexedDb::new(name);
     insert(&store, [1]).await.unwrap();
@@ -204,6 +220,7 @@ pub async fn a_full_disk_costs_the_reserve_for_what_frees_room_alone(name: Strin
     insert(&store, [1]).await.unwrap();
     store.rests();
     while names(&name).await.len() < 2 {}
+    filled(&format!("{name} reserve"), "reserve").await.unwrap();
     let fault = Fault(abort_at_commit());
     assert_eq!(insert(&store, 2..=9).await, Err(StoreError::QuotaExceeded));
     assert_eq!(names(&name).await.len(), 2);

@@ -261,6 +261,11 @@ pub trait Store {
         Box::pin(async { Ok(()) })
     }
 
+    /// Deletes what [`Store::rebuild`] has left behind because not all of it could be read.
+    fn delete_left_behind(&self) -> Pending<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// [`Store::transact`] with a result. An error of `decide` changes nothing and is handed on.
     fn update<T, E: From<StoreError>>(
         &self,
