@@ -22,6 +22,12 @@ export class Proxy extends EventEmitter {
   /** Every request that came whole: path, encoding, bytes on the wire and unpacked. */
   requests = [];
 
+  /** The status with which a request for `path` is answered instead of by the backend, or null. */
+  instead = (path, headers) => null;
+
+  /** How far the clock is ahead by which the backend dates its answers, in milliseconds. */
+  aheadMs = 0;
+
   /** Called with the parsed body and its size in bytes; the upload goes on to the backend when it is done. */
   onUpload = async () => {};
 
@@ -64,6 +70,8 @@ export class Proxy extends EventEmitter {
       return;
     }
     const isUpload = request.method === "POST" && request.url === UPLOAD;
+    const instead = this.instead(request.url, request.headers);
+    if (instead !== null) return this.#passWhole(request, response.writeHead(instead, this.#dated({})));
     const stopAt = isUpload ? this.#stopAt : null;
     if (isUpload) this.#stopAt = null;
     if (stopAt === BEFORE_THE_REQUEST) {
@@ -80,9 +88,13 @@ export class Proxy extends EventEmitter {
     onward.on("response", (answer) => {
       collect(answer).then((body) => {
         if (stopAt === BEFORE_THE_ANSWER) this.emit("stopped");
-        else response.writeHead(answer.statusCode, answer.headers).end(body);
+        else response.writeHead(answer.statusCode, this.#dated(answer.headers)).end(body);
       }, response.destroy.bind(response));
     });
+  }
+
+  #dated(headers) {
+    return { ...headers, date: new Date(Date.now() + this.aheadMs).toUTCString() };
   }
 
   #passHalf(request, onward) {
@@ -108,7 +120,8 @@ export class Proxy extends EventEmitter {
       if (request.url === UPLOAD) {
         await this.onUpload(JSON.parse(plain.toString()), plain.length);
       }
-      onward.end(body);
+      if (onward instanceof http.ServerResponse) onward.end();
+      else onward.end(body);
     } catch (error) {
       onward.destroy(error);
     }

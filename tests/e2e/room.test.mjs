@@ -2,6 +2,7 @@
 // put in the background's mouth.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { inBackground, setClockOn } from "./background.mjs";
 import { BROWSERS } from "./either.mjs";
 import { records, World } from "./support.mjs";
 
@@ -53,19 +54,12 @@ const badge = (browser) => browser.evaluate("(globalThis.browser ?? chrome).acti
 const isHidden = (browser, testId) =>
   browser.evaluate(`Promise.resolve(document.querySelector('[data-testid="${testId}"]').hidden)`);
 
-/** Runs in the background: from now on this is the browser's estimate, and the last one is two minutes old. */
-function pretend(background, estimate) {
-  const { Date, navigator } = background;
-  navigator.storage.estimate = async () => estimate;
-  const { now } = Date;
-  Date.now = () => now() + 120_000;
-}
-
+/** From now on this is the browser's estimate, and the last one is two minutes old. */
 async function says(browser, estimate) {
-  const words = `(${pretend})(BACKGROUND, ${JSON.stringify(estimate)})`;
-  if (browser.browser) await browser.browser.worker.evaluate(words.replace("BACKGROUND", "globalThis"));
-  else
-    await browser.evaluate(
-      `browser.runtime.getBackgroundPage().then((page) => { ${words.replace("BACKGROUND", "page")} })`,
-    );
+  await inBackground(
+    browser,
+    ({ navigator }, said) => void (navigator.storage.estimate = async () => said),
+    estimate,
+  );
+  await setClockOn(browser, 120_000);
 }
