@@ -10,12 +10,12 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use super::indexed_db::failure;
+use super::failure::failure;
 use super::schema;
 use crate::ports::store::StoreError;
 
-/// Values that are copied at once.
-const PAGE: u32 = 200;
+/// Objects that are copied at once; a segment is fifty rows.
+const PAGE: u32 = 50;
 /// The document that marks a generation as whole.
 const MARK: &str = "rebuilt";
 

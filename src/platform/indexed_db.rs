@@ -5,19 +5,18 @@
 //! request has ended well.
 
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
-use futures_util::future::{FutureExt, maybe_done};
-use rexie::{Direction, KeyRange as IdbKeyRange, Rexie, Transaction, TransactionMode};
+use rexie::{Rexie, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
-use super::row::{JsBody, from_number, from_stored, key_of, to_number, to_stored};
+use super::change::apply_all;
+use super::failure::failure;
+use super::query::{Met, answers};
+use super::row::JsBody;
 use super::{generations, reserve, schema};
-use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError, Table};
-use crate::words::key::KeyRange;
+use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError};
 
 /// A database of this extension.
 #[derive(Debug)]
@@ -88,154 +87,6 @@ impl IndexedDb {
     }
 }
 
-async fn answer(transaction: &Transaction, query: &Query) -> Result<Answer<JsBody>, StoreError> {
-    let rows = |found: Vec<JsValue>| Answer::Rows(found.into_iter().filter_map(from_stored).collect());
-    let keys = |found: Vec<JsValue>| Answer::Keys(found.iter().filter_map(from_number).collect());
-    let table = |table: Table| transaction.store(schema::store_of(table)).map_err(failure);
-    match query {
-        Query::Document(document) => {
-            let key = JsValue::from_str(schema::key_of(*document));
-            let found =
-                transaction.store(schema::DOCUMENTS).map_err(failure)?.get(key).await.map_err(failure)?;
-            Ok(Answer::Document(found.and_then(|text| text.as_string())))
-        }
-        Query::Rows { range, limit, .. } if holds_nothing(*range, *limit) => Ok(Answer::Rows(Vec::new())),
-        Query::Last { range, .. } if holds_nothing(*range, 1) => Ok(Answer::Rows(Vec::new())),
-        Query::Keys { range, limit, .. } if holds_nothing(*range, *limit) => Ok(Answer::Keys(Vec::new())),
-        Query::Rows { table: name, range, limit } => {
-            let store = table(*name)?;
-            let (mut range, mut rows) = (*range, Vec::new());
-            // Rows that can't be read are left out; others come in their place.
-            loop {
-                let wanted = limit.saturating_sub(rows.len());
-                let found =
-                    store.get_all(Some(idb_range(range)?), limit_of(wanted)).await.map_err(failure)?;
-                let behind = found.last().and_then(key_of).map(|key| key.next());
-                let is_full = found.len() >= wanted;
-                rows.extend(found.into_iter().filter_map(from_stored));
-                match behind.filter(|from| is_full && rows.len() < *limit && *from < range.to) {
-                    Some(from) => range.from = from,
-                    None => return Ok(Answer::Rows(rows)),
-                }
-            }
-        }
-        Query::Last { table: name, range } => {
-            let range = Some(idb_range(*range)?);
-            let found =
-                table(*name)?.scan(range, Some(1), None, Some(Direction::Prev)).await.map_err(failure)?;
-            Ok(rows(found.into_iter().map(|(_, row)| row).collect()))
-        }
-        Query::Keys { table: name, range, limit } => {
-            let range = Some(idb_range(*range)?);
-            table(*name)?.get_all_keys(range, limit_of(*limit)).await.map(keys).map_err(failure)
-        }
-        Query::Revisions { table: name, id } => {
-            let index = table(*name)?.index(schema::BY_ID).map_err(failure)?;
-            index.get_all(Some(only(id)?), None).await.map(rows).map_err(failure)
-        }
-        Query::Referring { table: name, id } => {
-            let index = table(*name)?.index(schema::BY_REFERENCE).map_err(failure)?;
-            index.get_all(Some(only(id)?), None).await.map(rows).map_err(failure)
-        }
-        Query::KeysOf { table: name, id } => {
-            let index = table(*name)?.index(schema::BY_ID).map_err(failure)?;
-            index.get_all_keys(Some(only(id)?), None).await.map(keys).map_err(failure)
-        }
-    }
-}
-
-async fn answers(transaction: &Transaction, queries: &[Query]) -> Result<Vec<Answer<JsBody>>, StoreError> {
-    let mut requests: Vec<_> =
-        queries.iter().map(|query| maybe_done(answer(transaction, query).boxed_local())).collect();
-    let mut context = Context::from_waker(Waker::noop());
-    // All are asked for at once; they end in their order.
-    for request in &mut requests {
-        let _ = request.poll_unpin(&mut context);
-    }
-    let mut found = Vec::with_capacity(requests.len());
-    for mut request in requests {
-        (&mut request).await;
-        found.extend(Pin::new(&mut request).take_output());
-    }
-    found.into_iter().collect()
-}
-
-type Request = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
-
-// A request owns its store and nothing of the transaction, which has to be free for the commit while it is pending.
-fn request(transaction: &Transaction, change: &Change<JsBody>) -> Result<Request, StoreError> {
-    let store = |name: &str| transaction.store(name).map_err(failure);
-    Ok(match change {
-        Change::Write(document, text) => {
-            let store = store(schema::DOCUMENTS)?;
-            let (key, text) = (JsValue::from_str(schema::key_of(*document)), JsValue::from_str(text));
-            Box::pin(async move { store.put(&text, Some(&key)).await.map(|_| ()).map_err(failure) })
-        }
-        Change::Erase(document) => {
-            let store = store(schema::DOCUMENTS)?;
-            let key = JsValue::from_str(schema::key_of(*document));
-            Box::pin(async move { store.delete(key).await.map_err(failure) })
-        }
-        Change::Insert(table, row) => {
-            let store = store(schema::store_of(*table))?;
-            let row = to_stored(row);
-            Box::pin(async move { store.add(&row, None).await.map(|_| ()).map_err(failure) })
-        }
-        Change::Delete(_, range) if holds_nothing(*range, 1) => Box::pin(async { Ok(()) }),
-        Change::Delete(table, range) => {
-            let store = store(schema::store_of(*table))?;
-            let range = idb_range(*range)?;
-            Box::pin(async move { store.delete(range.into()).await.map_err(failure) })
-        }
-    })
-}
-
-// All changes are asked for at once and end in their order, so that the last one's end is everybody's. Only then comes
-// the commit, as Firefox keeps the rest of a transaction if one of its requests fails after `commit` was called; Chromium
-// keeps nothing then, and is spared the wait (a third of a capture's time).
-async fn apply_all(
-    transaction: Transaction,
-    changes: &[Change<JsBody>],
-    commits_early: bool,
-) -> Result<(), StoreError> {
-    let mut requests: Vec<Request> =
-        changes.iter().map(|change| request(&transaction, change)).collect::<Result<_, _>>()?;
-    let mut applied = ended(&mut requests);
-    if commits_early && applied.is_ok() {
-        let committed = transaction.commit().await.map_err(failure);
-        ended(&mut requests)?;
-        return committed.and_then(|()| match requests.is_empty() {
-            true => Ok(()),
-            false => Err(StoreError::Failed("unfinished".into())),
-        });
-    }
-    if let (Ok(()), Some(last)) = (&applied, requests.pop()) {
-        let last = last.await;
-        applied = ended(&mut requests).and(last);
-    }
-    if let Err(error) = applied {
-        let _ = transaction.abort().await;
-        return Err(error);
-    }
-    transaction.commit().await.map_err(failure)
-}
-
-// Begins those that have not begun, and takes out those that have ended. Of several failures the first is the cause, and
-// those of requests that were given up for it are none.
-fn ended(requests: &mut Vec<Request>) -> Result<(), StoreError> {
-    let given_up = StoreError::Failed("AbortError".into());
-    let mut context = Context::from_waker(Waker::noop());
-    let mut ended = Ok(());
-    requests.retain_mut(|request| {
-        let Poll::Ready(result) = request.as_mut().poll(&mut context) else { return true };
-        if ended.is_ok() || ended.as_ref() == Err(&given_up) && result.is_err() {
-            ended = result;
-        }
-        false
-    });
-    ended
-}
-
 impl Store for IndexedDb {
     type Body = JsBody;
 
@@ -247,15 +98,16 @@ impl Store for IndexedDb {
             let is_asked = |store: &&str| queries.iter().any(|query| store_for(query) == *store);
             let stores: Vec<&str> = schema::ALL.into_iter().filter(is_asked).collect();
             let transaction = self.begin(&stores, TransactionMode::ReadOnly).await?;
-            answers(&transaction, queries).await
+            answers(&transaction, queries, &RefCell::default()).await
         })
     }
 
     fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, JsBody>) -> Pending<'a, ()> {
         Box::pin(async move {
             let transaction = self.begin(&schema::ALL, TransactionMode::ReadWrite).await?;
-            if let Some(changes) = decide(answers(&transaction, queries).await?) {
-                let applied = apply_all(transaction, &changes, self.commits_early).await;
+            let met = RefCell::<Met>::default();
+            if let Some(changes) = decide(answers(&transaction, queries, &met).await?) {
+                let applied = apply_all(transaction, &changes, &met, self.commits_early).await;
                 // What frees room has to be written too: it gets the reserve, at its next attempt.
                 if applied == Err(StoreError::QuotaExceeded) && !changes.iter().any(captures) {
                     self.close();
@@ -316,56 +168,4 @@ fn store_for(query: &Query) -> &'static str {
         | Query::KeysOf { table, .. }
         | Query::Keys { table, .. } => schema::store_of(*table),
     }
-}
-
-// IndexedDB knows no empty range, and takes a limit of 0 for none.
-fn holds_nothing(range: KeyRange, limit: usize) -> bool {
-    range.from >= range.to || limit == 0
-}
-
-fn idb_range(range: KeyRange) -> Result<IdbKeyRange, StoreError> {
-    let (from, to) = (to_number(range.from).into(), to_number(range.to).into());
-    IdbKeyRange::bound(&from, &to, Some(false), Some(true)).map_err(|error| failure(error.into()))
-}
-
-fn only(id: &str) -> Result<IdbKeyRange, StoreError> {
-    IdbKeyRange::only(&JsValue::from_str(id)).map_err(|error| failure(error.into()))
-}
-
-fn limit_of(limit: usize) -> Option<u32> {
-    u32::try_from(limit).ok()
-}
-
-// By the exception's name, never by its text, which may repeat what was stored.
-pub(super) fn failure(error: rexie::Error) -> StoreError {
-    // All that was asked for was taken, and refused at the commit: browsers do that where there is no room for it, or the
-    // disk fails. Which, rexie keeps to itself; that there is room left is told by browsers whose disk is full too.
-    let rexie::Error::IdbError(error) = error else { return StoreError::QuotaExceeded };
-    let name = match error {
-        idb::Error::DomException(exception) => exception.name(),
-        idb::Error::TransactionOpenFailed(value)
-        | idb::Error::IndexedDbOpenFailed(value)
-        | idb::Error::AddFailed(value)
-        | idb::Error::UpdateFailed(value)
-        | idb::Error::DeleteFailed(value)
-        | idb::Error::GetFailed(value)
-        | idb::Error::GetAllFailed(value)
-        | idb::Error::GetAllKeysFailed(value)
-        | idb::Error::ObjectStoreNotFound(value)
-        | idb::Error::IndexNotFound(value)
-        | idb::Error::TransactionCommitError(value) => name_of(&value),
-        _ => "unknown".into(),
-    };
-    match name.as_str() {
-        "QuotaExceededError" => StoreError::QuotaExceeded,
-        "InvalidStateError" => StoreError::Closed,
-        "VersionError" => StoreError::Newer,
-        // A table or an index is gone, or the browser can't read its own files.
-        "NotFoundError" | "UnknownError" | "NotReadableError" => StoreError::Broken(name),
-        _ => StoreError::Failed(name),
-    }
-}
-
-fn name_of(value: &JsValue) -> String {
-    js_sys::Reflect::get(value, &"name".into()).ok().and_then(|name| name.as_string()).unwrap_or_default()
 }

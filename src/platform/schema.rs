@@ -10,12 +10,14 @@ const VERSION: u32 = 2;
 
 /// The store of the documents: key is the document's name, value its JSON text.
 pub const DOCUMENTS: &str = "documents";
-/// The index of a table over its records' ids.
-pub const BY_ID: &str = "id";
+/// The index of a table over its records' ids: a row names one, a segment all of its rows'.
+pub const BY_ID: &str = "ids";
 /// The index of a table of set-aside rows over the ids of what they refer to.
 pub const BY_REFERENCE: &str = "refersTo";
-/// The property of a row that is its key.
+/// The property of a stored object that is its key: a row's place, or a list for a segment.
 pub const KEY: &str = "key";
+/// The property of a stored object that names its record or records.
+pub const ID: &str = "id";
 
 /// Every object store.
 pub const ALL: [&str; 7] =
@@ -48,7 +50,7 @@ pub const fn key_of(document: Document) -> &'static str {
 pub fn builder(name: &str) -> RexieBuilder {
     let store = |table| {
         let store = ObjectStore::new(store_of(table)).key_path(KEY);
-        let by_id = |store: ObjectStore| store.add_index(Index::new(BY_ID, "id"));
+        let by_id = |store: ObjectStore| store.add_index(Index::new(BY_ID, ID).multi_entry(true));
         match table {
             Table::Receipts => store,
             Table::Outbox(_) => by_id(store),

@@ -25,6 +25,11 @@ impl RowKey {
         Self::new(epoch, 0)
     }
 
+    /// The first place behind this one's epoch.
+    pub const fn behind_epoch(self) -> Self {
+        Self::first_of(self.epoch() + 1)
+    }
+
     /// The sign-in epoch.
     pub const fn epoch(self) -> u32 {
         (self.0 >> COUNT_BITS) as u32
@@ -38,6 +43,11 @@ impl RowKey {
     /// The next place.
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+
+    /// The place before; none stands before the first.
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 
     /// The packed number, below 2^53.
@@ -68,7 +78,7 @@ pub struct KeyRange {
 impl KeyRange {
     /// Every place of `epoch` from `from` on.
     pub const fn rest_of_epoch(from: RowKey) -> Self {
-        Self { from, to: RowKey::first_of(from.epoch() + 1) }
+        Self { from, to: from.behind_epoch() }
     }
 
     /// The places from `first` to `last`, both included.
@@ -79,6 +89,11 @@ impl KeyRange {
     /// Every place.
     pub const fn everything() -> Self {
         Self { from: RowKey(0), to: RowKey(1 << 53) }
+    }
+
+    /// Whether no place belongs to the range.
+    pub fn is_empty(&self) -> bool {
+        self.from >= self.to
     }
 
     /// Whether `key` belongs to the range.

@@ -42,6 +42,8 @@ macro_rules! for_every_store_case {
             an_update_that_is_killed_has_happened_whole_or_not_at_all
             keys_are_exact_up_to_the_last_of_53_bits
             a_thousand_rows_go_in_and_out_in_one_update
+            rows_that_came_together_are_read_found_and_deleted_one_by_one
+            whatever_comes_and_goes_it_holds_what_a_plain_list_holds
         }
     };
 }
@@ -565,4 +567,92 @@ pub async fn a_thousand_rows_go_in_and_out_in_one_update<S: Store>(open: impl Fn
     let changes = (1..=1000).map(|n| Change::Delete(VISITS, KeyRange::closed(key(n), key(n)))).collect();
     change(&store, changes).await.unwrap();
     assert!(all_keys(&open(), VISITS).await.is_empty());
+}
+
+pub async fn rows_that_came_together_are_read_found_and_deleted_one_by_one<S: Store>(open: impl Fn() -> S) {
+    let store = open();
+    let full = |count| {
+        let mut row: Row<S::Body> = row(count);
+        row.head.revision = count as u32;
+        row.head.refers_to = (count % 3 == 0).then(|| format!("source of {count}"));
+        row.head.sites = (1..=count % 4).map(|n| format!("site{n}.example")).collect();
+        row.follows = (count % 5 == 0).then(|| key(count - 1));
+        row.body = format!("{{\"n\":{count},\"ü\":\"日本 😀\"}}").into();
+        row
+    };
+    change(&store, (1..=250).map(|count| Change::Insert(VISITS, full(count))).collect()).await.unwrap();
+    let found = rows(&store, VISITS, range(95, 230), 120).await;
+    assert_eq!(found.len(), 120);
+    for (row, count) in found.iter().zip(95..) {
+        assert_same(row, &full(count));
+    }
+    let revisions = Query::Revisions { table: VISITS, id: "record 150".into() };
+    let found = read_one(&store, revisions).await.rows();
+    assert_eq!(found.len(), 1);
+    assert_same(&found[0], &full(150));
+    change(&store, vec![Change::Delete(VISITS, range(150, 151)), Change::Delete(VISITS, range(199, 240))])
+        .await
+        .unwrap();
+    let staying: Vec<RowKey> = (1..150).chain(151..199).chain(240..=250).map(key).collect();
+    assert_eq!(all_keys(&open(), VISITS).await, staying);
+    for (id, there) in [(150, false), (151, true), (198, true), (199, false), (245, true)] {
+        let query = Query::KeysOf { table: VISITS, id: format!("record {id}") };
+        let expected = if there { vec![key(id)] } else { Vec::new() };
+        assert_eq!(read_one(&store, query).await.keys(), expected, "record {id}");
+    }
+    let last = Query::Last { table: VISITS, range: range(160, 198) };
+    assert_same(&read_one(&store, last).await.rows()[0], &full(197));
+}
+
+// What is promised, on a list: rows come at the end of their epoch, and ranges go.
+pub async fn whatever_comes_and_goes_it_holds_what_a_plain_list_holds<S: Store>(open: impl Fn() -> S) {
+    let store = open();
+    let mut list: Vec<(RowKey, String)> = Vec::new();
+    let mut seed = 7_u64;
+    let mut random = move |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut next = 1;
+    for step in 0..60 {
+        let mut changes = Vec::new();
+        if random(3) > 0 {
+            let most = if random(2) == 0 { 8 } else { 260 };
+            for _ in 0..random(most) {
+                next += 1 + random(3);
+                let place = RowKey::new(1 + random(9) as u32 / 8, next);
+                let id = format!("record {}", random(next));
+                list.push((place, id.clone()));
+                changes.push(Change::Insert(VISITS, row_of(place, &id)));
+            }
+        }
+        if random(3) == 0 {
+            for _ in 0..=random(3) {
+                let from = RowKey::new(1 + random(5) as u32 / 4, random(next));
+                let to = RowKey::from_packed(from.packed() + random(150));
+                let gone = KeyRange { from, to };
+                list.retain(|(place, _)| !gone.contains(*place));
+                changes.push(Change::Delete(VISITS, gone));
+            }
+        }
+        list.sort();
+        change(&store, changes).await.unwrap();
+        let from = RowKey::new(1, random(next + 1));
+        let asked = KeyRange { from, to: RowKey::from_packed(from.packed() + random(2 * next)) };
+        let asked = if random(4) == 0 { EVERYTHING } else { asked };
+        let limit = if random(4) == 0 { usize::MAX } else { random(400) as usize };
+        let within: Vec<&(RowKey, String)> = list.iter().filter(|(key, _)| asked.contains(*key)).collect();
+        let expected: Vec<RowKey> = within.iter().take(limit).map(|(key, _)| *key).collect();
+        assert_eq!(keys(&store, VISITS, asked, limit).await, expected, "step {step}");
+        let found = rows(&store, VISITS, asked, limit).await;
+        assert_eq!(found.iter().map(|row| row.key).collect::<Vec<_>>(), expected, "step {step}");
+        let last = read_one(&store, Query::Last { table: VISITS, range: asked }).await.rows();
+        assert_eq!(last.first().map(|row| row.key), within.last().map(|(key, _)| *key), "step {step}");
+        let id = format!("record {}", random(next));
+        let of_id: Vec<RowKey> = list.iter().filter(|(_, of)| *of == id).map(|(key, _)| *key).collect();
+        let asked = Query::KeysOf { table: VISITS, id: id.clone() };
+        assert_eq!(read_one(&store, asked).await.keys(), of_id, "step {step}");
+        let revisions = read_one(&store, Query::Revisions { table: VISITS, id }).await.rows();
+        assert_eq!(revisions.iter().map(|row| row.key).collect::<Vec<_>>(), of_id, "step {step}");
+    }
 }

@@ -1,0 +1,312 @@
+//! What a transaction reads.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+
+use futures_util::future::{FutureExt, join, maybe_done};
+use js_sys::Array;
+use rexie::{Direction, KeyRange as IdbKeyRange, Store as IdbStore, Transaction};
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::failure::failure;
+use super::row::{JsBody, from_number, from_stored, key_of, to_number};
+use super::schema;
+use super::segment::{self, Segment};
+use crate::ports::store::{Answer, Query, Row, StoreError, Table};
+use crate::words::key::{KeyRange, RowKey};
+use crate::words::kind::Kind;
+use crate::words::order;
+
+/// What a transaction has met: the segments, and where it has looked for all that is there.
+#[derive(Default)]
+pub struct Met {
+    segments: Vec<(Table, Segment)>,
+    looked: Vec<Looked>,
+}
+
+struct Looked {
+    table: Table,
+    range: KeyRange,
+    singles: bool,
+}
+
+impl Met {
+    fn note(&mut self, looked: Looked, segments: Vec<Segment>) {
+        let table = looked.table;
+        self.looked.push(looked);
+        for segment in segments {
+            let known = |(of, known): &(Table, Segment)| *of == table && known.last == segment.last;
+            if !self.segments.iter().any(known) {
+                self.segments.push((table, segment));
+            }
+        }
+    }
+
+    fn looked_at(&self, table: Table, range: KeyRange) -> Option<&Looked> {
+        let covers = |looked: &&Looked| {
+            looked.table == table && looked.range.from <= range.from && range.to <= looked.range.to
+        };
+        self.looked.iter().find(covers)
+    }
+
+    /// Whether it is known that no row stands by itself in a range.
+    pub fn has_no_singles(&self, table: Table, range: KeyRange) -> bool {
+        self.looked_at(table, range).is_some_and(|looked| !looked.singles)
+    }
+}
+
+/// The answer to one query.
+async fn answer(
+    transaction: &Transaction,
+    query: &Query,
+    met: &RefCell<Met>,
+) -> Result<Answer<JsBody>, StoreError> {
+    let table = |table: Table| transaction.store(schema::store_of(table)).map_err(failure);
+    match query {
+        Query::Document(document) => {
+            let key = JsValue::from_str(schema::key_of(*document));
+            let found =
+                transaction.store(schema::DOCUMENTS).map_err(failure)?.get(key).await.map_err(failure)?;
+            Ok(Answer::Document(found.and_then(|text| text.as_string())))
+        }
+        Query::Rows { table: name, range, limit } => {
+            let found = places(&table(*name)?, *name, *range, *limit, true, met).await?;
+            Ok(Answer::Rows(found.into_iter().filter_map(|(_, row)| row).collect()))
+        }
+        Query::Keys { table: name, range, limit } => {
+            let found = places(&table(*name)?, *name, *range, *limit, false, met).await?;
+            Ok(Answer::Keys(found.into_iter().map(|(key, _)| key).collect()))
+        }
+        Query::Last { range, .. } if range.is_empty() => Ok(Answer::Rows(Vec::new())),
+        Query::Last { table: name, range } => {
+            last(&table(*name)?, *name, *range).await.map(|row| Answer::Rows(row.into_iter().collect()))
+        }
+        Query::Revisions { table: name, id } => {
+            let index = table(*name)?.index(schema::BY_ID).map_err(failure)?;
+            let found = index.get_all(Some(only(id)?), None).await.map_err(failure)?;
+            Ok(Answer::Rows(named(found, *name, id)))
+        }
+        Query::KeysOf { table: name, id } => {
+            let index = table(*name)?.index(schema::BY_ID).map_err(failure)?;
+            let keys = index.get_all_keys(Some(only(id)?), None).await.map_err(failure)?;
+            if keys.iter().all(|key| !Array::is_array(key)) {
+                return Ok(Answer::Keys(keys.iter().filter_map(from_number).collect()));
+            }
+            let found = index.get_all(Some(only(id)?), None).await.map_err(failure)?;
+            Ok(Answer::Keys(named(found, *name, id).into_iter().map(|row| row.key).collect()))
+        }
+        Query::Referring { table: name, id } => {
+            let index = table(*name)?.index(schema::BY_REFERENCE).map_err(failure)?;
+            let found = index.get_all(Some(only(id)?), None).await.map_err(failure)?;
+            Ok(Answer::Rows(found.into_iter().filter_map(from_stored).collect()))
+        }
+    }
+}
+
+/// The answers in the order of their queries, which are asked at once.
+pub async fn answers(
+    transaction: &Transaction,
+    queries: &[Query],
+    met: &RefCell<Met>,
+) -> Result<Vec<Answer<JsBody>>, StoreError> {
+    let mut requests: Vec<_> =
+        queries.iter().map(|query| maybe_done(answer(transaction, query, met).boxed_local())).collect();
+    let mut context = Context::from_waker(Waker::noop());
+    // All are asked for at once; they end in their order.
+    for request in &mut requests {
+        let _ = request.poll_unpin(&mut context);
+    }
+    let mut found = Vec::with_capacity(requests.len());
+    for mut request in requests {
+        (&mut request).await;
+        found.extend(Pin::new(&mut request).take_output());
+    }
+    found.into_iter().collect()
+}
+
+// A place, and its row where rows are asked for and it can be read.
+type Place = (RowKey, Option<Row<JsBody>>);
+
+// The first places of a range, as many as `limit`. With `rows` those that can't be read are left out, and others come in
+// their place.
+async fn places(
+    store: &IdbStore,
+    table: Table,
+    mut range: KeyRange,
+    limit: usize,
+    rows: bool,
+    met: &RefCell<Met>,
+) -> Result<Vec<Place>, StoreError> {
+    let mut found: Vec<Place> = Vec::new();
+    while !range.is_empty() && found.len() < limit {
+        let wanted = limit - found.len();
+        let most_segments = wanted.div_ceil(segment::MAX_ROWS);
+        let single = Some(numbers(range)?);
+        let (singles, segments) = join(
+            async {
+                match rows {
+                    true => store.get_all(single, limit_of(wanted)).await,
+                    false => store.get_all_keys(single, limit_of(wanted)).await,
+                }
+            },
+            segments_of(store, table, range, most_segments),
+        )
+        .await;
+        let (singles, segments) = (singles.map_err(failure)?, segments?);
+        // Behind the last one of a list that is full there may be others, before the last one of the other list.
+        let place_of = |single: &JsValue| if rows { key_of(single) } else { from_number(single) };
+        let last_single = singles.last().and_then(place_of).filter(|_| singles.len() >= wanted);
+        let (segments, is_full) = segments;
+        let last_segment = segments.last().map(|segment| segment.last).filter(|_| is_full);
+        let reached = match (last_single, last_segment) {
+            (Some(one), Some(other)) => one.min(other).next(),
+            (one, other) => one.or(other).map_or(range.to, RowKey::next),
+        };
+        let here = KeyRange { from: range.from, to: reached.min(range.to) };
+        let before = found.len();
+        let looked = Looked { table, range: here, singles: !singles.is_empty() };
+        for single in singles {
+            let Some(key) = place_of(&single) else { continue };
+            let row = if rows { from_stored(single) } else { None };
+            found.push((key, row));
+        }
+        for segment in &segments {
+            match (segment.rows(kind_of(table)), rows) {
+                (Some(all), true) => found.extend(all.into_iter().map(|row| (row.key, Some(row)))),
+                (Some(all), false) => found.extend(all.into_iter().map(|row| (row.key, None))),
+                // It is seen, and can be deleted, by its last place.
+                (None, _) => found.push((segment.last, None)),
+            }
+        }
+        met.borrow_mut().note(looked, segments);
+        let mut new = found.split_off(before);
+        new.retain(|(key, row)| here.contains(*key) && (row.is_some() || !rows));
+        order::by_number(&mut new, |(key, _)| key.packed());
+        found.append(&mut new);
+        range.from = here.to;
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+// The first segments that have, or could have, rows in a range, in their order; whether there may be more.
+async fn segments_of(
+    store: &IdbStore,
+    table: Table,
+    range: KeyRange,
+    limit: usize,
+) -> Result<(Vec<Segment>, bool), StoreError> {
+    if !matches!(table, Table::Outbox(_)) {
+        return Ok((Vec::new(), false));
+    }
+    // The last one may end behind the range, but not behind the epoch.
+    let behind = KeyRange { from: range.to, to: range.to.previous().behind_epoch() };
+    let (within, behind) = join(store.get_all(Some(lists(range)?), limit_of(limit)), async {
+        match behind.is_empty() {
+            true => Ok(Vec::new()),
+            false => store.get_all_keys(Some(lists(behind)?), Some(1)).await.map_err(failure),
+        }
+    })
+    .await;
+    let within = within.map_err(failure)?;
+    let is_full = within.len() >= limit;
+    let mut segments: Vec<Segment> = within.into_iter().filter_map(Segment::from_stored).collect();
+    if let Some(key) = behind?.pop().filter(|_| !is_full)
+        && segment::first_of(&key).is_some_and(|first| first < range.to)
+    {
+        let last = store.get(key).await.map_err(failure)?;
+        segments.extend(last.and_then(Segment::from_stored));
+    }
+    Ok((segments, is_full))
+}
+
+// The last row of a range.
+async fn last(store: &IdbStore, table: Table, range: KeyRange) -> Result<Option<Row<JsBody>>, StoreError> {
+    let before = |range| store.scan(Some(range), Some(1), None, Some(Direction::Prev));
+    let values = |found: Vec<(JsValue, JsValue)>| found.into_iter().map(|(_, value)| value);
+    let single = before(numbers(range)?).await.map_err(failure)?;
+    let mut rows: Vec<Row<JsBody>> = values(single).filter_map(from_stored).collect();
+    if matches!(table, Table::Outbox(_)) {
+        let ends_within = before(lists(range)?).await.map_err(failure)?;
+        let mut segments: Vec<Segment> = values(ends_within).filter_map(Segment::from_stored).collect();
+        segments
+            .extend(segments_of(store, table, KeyRange { from: range.to.previous(), ..range }, 1).await?.0);
+        for segment in segments {
+            rows.extend(segment.rows(kind_of(table)).unwrap_or_default());
+        }
+    }
+    Ok(rows.into_iter().filter(|row| range.contains(row.key)).max_by_key(|row| row.key))
+}
+
+// The rows with an id, of all that was found by it.
+fn named(found: Vec<JsValue>, table: Table, id: &str) -> Vec<Row<JsBody>> {
+    let mut rows = Vec::new();
+    for value in found {
+        match Segment::from_stored(value.clone()) {
+            Some(segment) => {
+                let all = segment.rows(kind_of(table)).unwrap_or_default();
+                rows.extend(all.into_iter().filter(|row| row.head.id == id));
+            }
+            None => rows.extend(from_stored(value)),
+        }
+    }
+    order::by_number(&mut rows, |row| row.key.packed());
+    rows
+}
+
+/// The segments of a table that have rows in one of these ranges.
+pub async fn segments_in(
+    transaction: &Transaction,
+    table: Table,
+    ranges: &[KeyRange],
+    met: &RefCell<Met>,
+) -> Result<Vec<Segment>, StoreError> {
+    let is_known = |range: &&KeyRange| met.borrow().looked_at(table, **range).is_some();
+    let unknown: Vec<KeyRange> = ranges.iter().filter(|range| !is_known(range)).copied().collect();
+    let (from, to) =
+        (unknown.iter().map(|range| range.from).min(), unknown.iter().map(|range| range.to).max());
+    if let (Some(from), Some(to)) = (from, to) {
+        let range = KeyRange { from, to };
+        let store = transaction.store(schema::store_of(table)).map_err(failure)?;
+        let (found, _) = segments_of(&store, table, range, usize::MAX).await?;
+        met.borrow_mut().note(Looked { table, range, singles: true }, found);
+    }
+    let met = met.borrow();
+    let of_table = met.segments.iter().filter(|(of, _)| *of == table).map(|(_, segment)| segment);
+    let touched = |segment: &&Segment| {
+        ranges.iter().any(|range| segment.first < range.to && range.from <= segment.last)
+    };
+    Ok(of_table.filter(touched).cloned().collect())
+}
+
+/// The kind of the rows in an outbox; others hold no segments.
+pub const fn kind_of(table: Table) -> Kind {
+    match table {
+        Table::Outbox(kind) => kind,
+        _ => Kind::PageVisit,
+    }
+}
+
+/// The range of the single rows of these places.
+pub fn numbers(range: KeyRange) -> Result<IdbKeyRange, StoreError> {
+    bound(&to_number(range.from).into(), &to_number(range.to).into())
+}
+
+/// The range of the segments that end at these places.
+pub fn lists(range: KeyRange) -> Result<IdbKeyRange, StoreError> {
+    let list = |place| Array::of1(&to_number(place).into()).unchecked_into();
+    bound(&list(range.from), &list(range.to))
+}
+
+fn bound(from: &JsValue, to: &JsValue) -> Result<IdbKeyRange, StoreError> {
+    IdbKeyRange::bound(from, to, Some(false), Some(true)).map_err(|error| failure(error.into()))
+}
+
+fn only(id: &str) -> Result<IdbKeyRange, StoreError> {
+    IdbKeyRange::only(&JsValue::from_str(id)).map_err(|error| failure(error.into()))
+}
+
+fn limit_of(limit: usize) -> Option<u32> {
+    u32::try_from(limit).ok()
+}

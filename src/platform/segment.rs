@@ -1,0 +1,168 @@
+//! A segment: up to fifty rows of an outbox as one stored object, so that a long backlog costs IndexedDB a fiftieth of
+//! the objects.
+//!
+//! Rows that come together are stored so ([`MIN_ROWS`] or more in one transaction), all others each by itself. Rows of
+//! an outbox come behind all others of their epoch ([`crate::ports::store::Change::Insert`]), so that no two segments
+//! overlap: in the order of their last places they are in the order of all their rows. A segment lies within one epoch.
+//!
+//! Its key is `[last place, first place]`. IndexedDB sorts lists behind all numbers, so that segments and single rows
+//! share a table and never meet in a range.
+
+use js_sys::{Array, JsString, Object, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::row::{JsBody, from_number, to_number};
+use super::schema;
+use crate::ports::store::Row;
+use crate::words::key::RowKey;
+use crate::words::kind::Kind;
+use crate::words::record::Head;
+use crate::words::time::UnixMillis;
+
+/// Most rows of a segment: half of a full batch, since Chromium keeps a value above 64 KiB as a file of its own, which
+/// takes six times as long to read.
+pub const MAX_ROWS: usize = 50;
+/// Fewer are stored one by one: a settlement that takes some of a segment writes the others anew.
+pub const MIN_ROWS: usize = 20;
+/// Most bytes of a segment's bodies.
+const MAX_BYTES: u64 = 48 * 1024;
+
+// Neither stands in what is put together here: a row with one of them is stored by itself.
+const FIELD: char = '\u{1f}';
+const ROW: char = '\u{1e}';
+
+const HEADS: &str = "heads";
+const BODIES: &str = "bodies";
+
+/// A stored segment, by what its key tells.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    /// The place of its first row.
+    pub first: RowKey,
+    /// The place of its last row.
+    pub last: RowKey,
+    value: JsValue,
+}
+
+impl Segment {
+    /// The segment of a stored object; none where the object's key is none of a segment.
+    pub fn from_stored(value: JsValue) -> Option<Self> {
+        let (first, last) = span_of(&Reflect::get(&value, &schema::KEY.into()).ok()?)?;
+        Some(Self { first, last, value })
+    }
+
+    /// Its key.
+    pub fn key(&self) -> JsValue {
+        key_of(self.first, self.last).into()
+    }
+
+    /// Its rows in their order; none where it can't be read.
+    pub fn rows(&self, kind: Kind) -> Option<Vec<Row<JsBody>>> {
+        let part = |name: &str| Reflect::get(&self.value, &name.into()).ok();
+        let heads = part(HEADS)?.as_string()?;
+        let bodies = part(BODIES)?.dyn_into::<Array>().ok()?;
+        let rows = heads.split(ROW).zip(0..).map(|(head, index)| row(head, kind, bodies.get(index)));
+        rows.collect()
+    }
+}
+
+/// The object that holds these rows of one kind, in the order of their places; none where they can't be put together.
+pub fn to_stored(rows: &[&Row<JsBody>]) -> Option<JsValue> {
+    let (first, last) = (rows.first()?, rows.last()?);
+    let (heads, ids, bodies) = (text_of(rows)?, Array::new(), Array::new());
+    for row in rows {
+        ids.push(&row.head.id.as_str().into());
+        bodies.push(&row.body.0);
+    }
+    let stored = Object::new();
+    let key = key_of(first.key, last.key);
+    for (name, value) in
+        [(schema::KEY, key.as_ref()), (schema::ID, ids.as_ref()), (HEADS, &heads), (BODIES, bodies.as_ref())]
+    {
+        Reflect::set(&stored, &name.into(), value).ok()?;
+    }
+    Some(stored.into())
+}
+
+/// The place of the first row of the segment with this key.
+pub fn first_of(key: &JsValue) -> Option<RowKey> {
+    span_of(key).map(|(first, _)| first)
+}
+
+fn span_of(key: &JsValue) -> Option<(RowKey, RowKey)> {
+    let key = key.dyn_ref::<Array>()?;
+    Some((from_number(&key.get(1))?, from_number(&key.get(0))?))
+}
+
+fn key_of(first: RowKey, last: RowKey) -> Array {
+    Array::of2(&to_number(last).into(), &to_number(first).into())
+}
+
+/// How many of the first rows make a segment; none where they are too few, or not in order within one epoch.
+pub fn length(rows: &[&Row<JsBody>]) -> Option<usize> {
+    let mut bytes = 0;
+    let fits = |row: &&&Row<JsBody>| {
+        bytes += u64::from(row.head.bytes);
+        bytes <= MAX_BYTES
+    };
+    let length = rows.iter().take(MAX_ROWS).take_while(fits).count();
+    let rows = rows.get(..length).filter(|rows| rows.len() >= MIN_ROWS)?;
+    let in_order = |two: &[&Row<JsBody>]| match two {
+        [one, next] => one.key < next.key && one.key.epoch() == next.key.epoch(),
+        _ => true,
+    };
+    rows.windows(2).all(in_order).then_some(length)
+}
+
+fn text_of(rows: &[&Row<JsBody>]) -> Option<JsValue> {
+    let mut text = String::with_capacity(160 * rows.len());
+    for row in rows {
+        if !text.is_empty() {
+            text.push(ROW);
+        }
+        let head = &row.head;
+        let number = |number: u64| number.to_string();
+        let follows = row.follows.map(|key| number(key.packed())).unwrap_or_default();
+        let sites = head.sites.join("\n");
+        let parts = [
+            &number(row.key.packed()),
+            &head.id,
+            &number(head.revision.into()),
+            &number(head.bytes.into()),
+            &number(row.captured_at.0.unsigned_abs()),
+            &follows,
+            head.refers_to.as_deref().unwrap_or_default(),
+            &sites,
+        ];
+        let is_odd = row.note.is_some() || row.captured_at.0 < 0 || head.refers_to.as_deref() == Some("");
+        if is_odd || parts.iter().any(|part| part.contains([FIELD, ROW])) {
+            return None;
+        }
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                text.push(FIELD);
+            }
+            text.push_str(part);
+        }
+    }
+    Some(JsValue::from_str(&text))
+}
+
+fn row(head: &str, kind: Kind, body: JsValue) -> Option<Row<JsBody>> {
+    let mut parts = head.split(FIELD);
+    let mut next = || parts.next();
+    let key = RowKey::from_packed(next()?.parse().ok()?);
+    let id = next()?.to_owned();
+    let revision = next()?.parse().ok()?;
+    let bytes = next()?.parse().ok()?;
+    let captured_at = UnixMillis(next()?.parse().ok()?);
+    let follows = match next()? {
+        "" => None,
+        place => Some(RowKey::from_packed(place.parse().ok()?)),
+    };
+    let refers_to = Some(next()?).filter(|id| !id.is_empty()).map(str::to_owned);
+    let sites = next()?.split('\n').filter(|site| !site.is_empty()).map(str::to_owned).collect();
+    let body = JsBody(body.dyn_into::<JsString>().ok()?);
+    let head = Head { kind, id, revision, refers_to, bytes, sites };
+    Some(Row { key, head, follows, captured_at, body, note: None })
+}
