@@ -74,6 +74,8 @@ where
                     }
                     self.host.arm_retry(Some(schedule::retry_alarm(state.retry.as_ref(), started_at)));
                 }
+                // While nothing can be sent the backlog grows, row by row. What fails is left to the next wake.
+                let _ = self.outbox.tidy(&books).await;
                 return Ok(stopped(report, stop.as_str()));
             }
         }

@@ -28,6 +28,7 @@ use crate::ports::store::{Answer, Change, Document, Query, Row, Store, StoreErro
 use crate::words::key::KeyRange;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::owner::{Owner, Session};
+use crate::words::policy::MANY_ROWS;
 use crate::words::time::UnixMillis;
 
 /// Why the outbox could not do what it was asked for. Nothing was changed.
@@ -294,6 +295,17 @@ impl<S: Store> Outbox<S> {
             page_visits: rows.next().unwrap_or_default(),
             tab_aggregates: rows.next().unwrap_or_default(),
         })
+    }
+
+    /// Stores what waits together, where the store gains by that.
+    pub async fn tidy(&self, books: &Books) -> Result<(), OutboxError> {
+        for epoch in books.epochs() {
+            for kind in Kind::ALL.into_iter().filter(|kind| epoch.counts.of(*kind).pending >= MANY_ROWS) {
+                let range = KeyRange::rest_of_epoch(*epoch.lowest.of(kind));
+                self.store.tidy(Table::Outbox(kind), range).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The newest record of a kind in a range.

@@ -8,7 +8,7 @@ use rexie::{Store as IdbStore, Transaction};
 use wasm_bindgen::JsValue;
 
 use super::failure::failure;
-use super::query::{Met, kind_of, lists, numbers, segments_in};
+use super::query::{Met, first_singles, kind_of, lists, numbers, segments_in};
 use super::row::{JsBody, to_stored};
 use super::schema;
 use super::segment::{self, Segment};
@@ -47,6 +47,38 @@ pub async fn apply_all(
         }
     }
     let requests = requests(&transaction, changes, losing, &met.borrow())?;
+    commit_after(transaction, requests, commits_early).await
+}
+
+/// Makes segments of the first single rows of a range, but for the last few.
+pub async fn put_together(
+    transaction: Transaction,
+    table: Table,
+    range: KeyRange,
+    commits_early: bool,
+) -> Result<(), StoreError> {
+    let met = RefCell::default();
+    let singles = first_singles(&transaction, table, range, segment::TIDIED_ROWS).await?;
+    let rows: Vec<&Row<JsBody>> = singles.iter().collect();
+    let mut requests = Vec::new();
+    if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+        let range = KeyRange::closed(first.key, last.key);
+        let segments = segments_in(&transaction, table, &[range], &met).await?;
+        let mut from = 0;
+        while let Some(rest) = rows.get(from..).filter(|rest| rest.len() >= 2 * segment::MAX_ROWS) {
+            let Some(together) = segment::length(rest).and_then(|length| rest.get(..length)) else { break };
+            from += together.len();
+            let (Some(first), Some(last)) = (together.first(), together.last()) else { break };
+            let meets = |segment: &Segment| segment.first <= last.key && first.key <= segment.last;
+            let stored = segment::to_stored(together).filter(|_| !segments.iter().any(meets));
+            if let Some(stored) = stored {
+                let store = || transaction.store(schema::store_of(table)).map_err(failure);
+                let gone = KeyRange::closed(first.key, last.key);
+                requests.push(delete(store()?, numbers(gone)?.into()));
+                requests.push(add(store()?, stored));
+            }
+        }
+    }
     commit_after(transaction, requests, commits_early).await
 }
 

@@ -11,12 +11,13 @@ use rexie::{Rexie, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
-use super::change::apply_all;
+use super::change::{apply_all, put_together};
 use super::failure::failure;
 use super::query::{Met, answers};
 use super::row::JsBody;
 use super::{generations, reserve, schema};
-use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError};
+use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError, Table};
+use crate::words::key::KeyRange;
 
 /// A database of this extension.
 #[derive(Debug)]
@@ -126,6 +127,13 @@ impl Store for IndexedDb {
             let name = self.name.clone();
             spawn_local(async move { drop(reserve::keep(&name).await) });
         }
+    }
+
+    fn tidy(&self, table: Table, range: KeyRange) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let transaction = self.begin(&[schema::store_of(table)], TransactionMode::ReadWrite).await?;
+            put_together(transaction, table, range, self.commits_early).await
+        })
     }
 
     fn rebuild(&self) -> Pending<'_, ()> {

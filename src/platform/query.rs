@@ -221,6 +221,22 @@ async fn segments_of(
     Ok((segments, is_full))
 }
 
+/// The first single rows of a range, up to one that can't be read; none where they are few.
+pub async fn first_singles(
+    transaction: &Transaction,
+    table: Table,
+    range: KeyRange,
+    limit: usize,
+) -> Result<Vec<Row<JsBody>>, StoreError> {
+    let store = transaction.store(schema::store_of(table)).map_err(failure)?;
+    let keys = store.get_all_keys(Some(numbers(range)?), limit_of(limit)).await.map_err(failure)?;
+    if keys.len() < 2 * segment::MAX_ROWS {
+        return Ok(Vec::new());
+    }
+    let found = store.get_all(Some(numbers(range)?), limit_of(limit)).await.map_err(failure)?;
+    Ok(found.into_iter().map_while(from_stored).collect())
+}
+
 // The last row of a range.
 async fn last(store: &IdbStore, table: Table, range: KeyRange) -> Result<Option<Row<JsBody>>, StoreError> {
     let before = |range| store.scan(Some(range), Some(1), None, Some(Direction::Prev));

@@ -1,8 +1,8 @@
 //! A segment: up to fifty rows of an outbox as one stored object, so that a long backlog costs IndexedDB a fiftieth of
 //! the objects.
 //!
-//! Rows that come together are stored so ([`MIN_ROWS`] or more in one transaction), all others each by itself. Rows of
-//! an outbox come behind all others of their epoch ([`crate::ports::store::Change::Insert`]), so that no two segments
+//! Rows that come together are stored so ([`MIN_ROWS`] or more in one transaction), all others each by itself until many
+//! wait. Rows of an outbox come behind all others of their epoch ([`crate::ports::store::Change::Insert`]), so that no two segments
 //! overlap: in the order of their last places they are in the order of all their rows. A segment lies within one epoch.
 //!
 //! Its key is `[last place, first place]`. IndexedDB sorts lists behind all numbers, so that segments and single rows
@@ -24,6 +24,8 @@ use crate::words::time::UnixMillis;
 pub const MAX_ROWS: usize = 50;
 /// Fewer are stored one by one: a settlement that takes some of a segment writes the others anew.
 pub const MIN_ROWS: usize = 20;
+/// Most single rows that are looked at to make segments of them.
+pub const TIDIED_ROWS: usize = 500;
 /// Most bytes of a segment's bodies.
 const MAX_BYTES: u64 = 48 * 1024;
 

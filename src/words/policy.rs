@@ -110,6 +110,8 @@ pub const STUCK_AFTER: Millis = Millis::from_secs(180);
 pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Rows that one wake counts against the books: some ten milliseconds of work.
 pub const COUNTED_ROWS: usize = 500;
+/// So many rows that wait are worth being stored together.
+pub const MANY_ROWS: u64 = 100;
 /// How long after a full count of the rows the next one begins.
 pub const COUNT_EVERY: Millis = Millis::from_days(1);
 /// A retry that is late by so much has been forgotten: the periodic alarm alone comes more often.

@@ -53,6 +53,16 @@ function done(transaction) {
   });
 }
 
+/** How many objects a table holds. */
+export async function objectsIn(name, table) {
+  const database = await opened(name, undefined);
+  const transaction = database.transaction(table);
+  const count = transaction.objectStore(table).count();
+  await done(transaction);
+  database.close();
+  return count.result;
+}
+
 /** Puts any value into a table, whoever made it. */
 export async function tamper(name, table, value, key) {
   const database = await opened(name, undefined);

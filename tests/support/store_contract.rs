@@ -614,10 +614,10 @@ pub async fn whatever_comes_and_goes_it_holds_what_a_plain_list_holds<S: Store>(
         (seed >> 33) % below
     };
     let mut next = 1;
-    for step in 0..60 {
+    for step in 0..120 {
         let mut changes = Vec::new();
         if random(3) > 0 {
-            let most = if random(2) == 0 { 8 } else { 260 };
+            let most = if random(3) > 0 { 19 } else { 260 };
             for _ in 0..random(most) {
                 next += 1 + random(3);
                 let place = RowKey::new(1 + random(9) as u32 / 8, next);
@@ -637,6 +637,10 @@ pub async fn whatever_comes_and_goes_it_holds_what_a_plain_list_holds<S: Store>(
         }
         list.sort();
         change(&store, changes).await.unwrap();
+        if random(4) == 0 {
+            store.tidy(VISITS, KeyRange::rest_of_epoch(RowKey::first_of(1))).await.unwrap();
+            store.tidy(VISITS, KeyRange::rest_of_epoch(RowKey::first_of(2))).await.unwrap();
+        }
         let from = RowKey::new(1, random(next + 1));
         let asked = KeyRange { from, to: RowKey::from_packed(from.packed() + random(2 * next)) };
         let asked = if random(4) == 0 { EVERYTHING } else { asked };

@@ -204,7 +204,7 @@ pub enum Change<B> {
     Write(Document, String),
     /// Removes a document.
     Erase(Document),
-    /// Adds a row; its key is new in the table.
+    /// Adds a row; its key is new in the table, and in an outbox it comes behind all others of its epoch.
     Insert(Table, Row<B>),
     /// Deletes every row of a range.
     Delete(Table, KeyRange),
@@ -263,6 +263,12 @@ pub trait Store {
 
     /// Deletes what [`Store::rebuild`] has left behind because not all of it could be read.
     fn delete_left_behind(&self) -> Pending<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Stores rows of an outbox that came one by one together, where the store gains by that: the first of a range of one
+    /// epoch, if it holds many. What can be read stays the same.
+    fn tidy(&self, _table: Table, _range: KeyRange) -> Pending<'_, ()> {
         Box::pin(async { Ok(()) })
     }
 
