@@ -54,8 +54,8 @@ const CAPTURE_OF_TEN: Asked = Asked { reads: 0, writes: 1, requests: 23, fetches
 const TAB_EVENT: Asked = Asked { reads: 0, writes: 1, requests: 8, fetches: 0 };
 const STATUS: Asked = Asked { reads: 1, writes: 0, requests: 2, fetches: 0 };
 const EMPTY_WAKE: Asked = Asked { reads: 1, writes: 0, requests: 2, fetches: 0 };
-/// Nine full batches, with the beginning and the end of the run.
-const DRAIN_OF_NINE: Asked = Asked { reads: 11, writes: 12, requests: 100, fetches: 9 };
+/// Nine full batches, with the beginning and the end of the run. Both single rows and segments are asked for.
+const DRAIN_OF_NINE: Asked = Asked { reads: 11, writes: 12, requests: 120, fetches: 9 };
 const BATCHES: u32 = 9;
 
 struct World {

@@ -157,13 +157,18 @@ async fn places(
         // Behind the last one of a list that is full there may be others, before the last one of the other list.
         let place_of = |single: &JsValue| if rows { key_of(single) } else { from_number(single) };
         let last_single = singles.last().and_then(place_of).filter(|_| singles.len() >= wanted);
-        let (segments, is_full) = segments;
+        let (mut segments, is_full) = segments;
         let last_segment = segments.last().map(|segment| segment.last).filter(|_| is_full);
         let reached = match (last_single, last_segment) {
             (Some(one), Some(other)) => one.min(other).next(),
             (one, other) => one.or(other).map_or(range.to, RowKey::next),
         };
         let here = KeyRange { from: range.from, to: reached.min(range.to) };
+        // Nothing lies across the end where something ends just there.
+        let ends = [singles.last().and_then(place_of), segments.last().map(|segment| segment.last)];
+        if here.to == range.to && !ends.contains(&Some(range.to.previous())) {
+            segments.extend(segment_across(store, table, range.to).await?);
+        }
         let before = found.len();
         let looked = Looked { table, range: here, singles: !singles.is_empty() };
         for single in singles {
@@ -190,7 +195,7 @@ async fn places(
     Ok(found)
 }
 
-// The first segments that have, or could have, rows in a range, in their order; whether there may be more.
+// The first segments that end in a range, in their order; whether there may be more.
 async fn segments_of(
     store: &IdbStore,
     table: Table,
@@ -200,25 +205,25 @@ async fn segments_of(
     if !matches!(table, Table::Outbox(_)) {
         return Ok((Vec::new(), false));
     }
-    // The last one may end behind the range, but not behind the epoch.
-    let behind = KeyRange { from: range.to, to: range.to.previous().behind_epoch() };
-    let (within, behind) = join(store.get_all(Some(lists(range)?), limit_of(limit)), async {
-        match behind.is_empty() {
-            true => Ok(Vec::new()),
-            false => store.get_all_keys(Some(lists(behind)?), Some(1)).await.map_err(failure),
-        }
-    })
-    .await;
-    let within = within.map_err(failure)?;
-    let is_full = within.len() >= limit;
-    let mut segments: Vec<Segment> = within.into_iter().filter_map(Segment::from_stored).collect();
-    if let Some(key) = behind?.pop().filter(|_| !is_full)
-        && segment::first_of(&key).is_some_and(|first| first < range.to)
-    {
-        let last = store.get(key).await.map_err(failure)?;
-        segments.extend(last.and_then(Segment::from_stored));
+    let found = store.get_all(Some(lists(range)?), limit_of(limit)).await.map_err(failure)?;
+    Ok((found.iter().cloned().filter_map(Segment::from_stored).collect(), found.len() >= limit))
+}
+
+// The segment that begins before a place, and ends there or behind it: in the same epoch, like all of its rows.
+async fn segment_across(
+    store: &IdbStore,
+    table: Table,
+    place: RowKey,
+) -> Result<Option<Segment>, StoreError> {
+    let behind = KeyRange { from: place, to: place.previous().behind_epoch() };
+    if behind.is_empty() || !matches!(table, Table::Outbox(_)) {
+        return Ok(None);
     }
-    Ok((segments, is_full))
+    let mut keys = store.get_all_keys(Some(lists(behind)?), Some(1)).await.map_err(failure)?;
+    match keys.pop().filter(|key| segment::first_of(key).is_some_and(|first| first < place)) {
+        Some(key) => Ok(store.get(key).await.map_err(failure)?.and_then(Segment::from_stored)),
+        None => Ok(None),
+    }
 }
 
 /// The first single rows of a range, up to one that can't be read; none where they are few.
@@ -246,8 +251,7 @@ async fn last(store: &IdbStore, table: Table, range: KeyRange) -> Result<Option<
     if matches!(table, Table::Outbox(_)) {
         let ends_within = before(lists(range)?).await.map_err(failure)?;
         let mut segments: Vec<Segment> = values(ends_within).filter_map(Segment::from_stored).collect();
-        segments
-            .extend(segments_of(store, table, KeyRange { from: range.to.previous(), ..range }, 1).await?.0);
+        segments.extend(segment_across(store, table, range.to).await?);
         for segment in segments {
             rows.extend(segment.rows(kind_of(table)).unwrap_or_default());
         }
@@ -285,7 +289,8 @@ pub async fn segments_in(
     if let (Some(from), Some(to)) = (from, to) {
         let range = KeyRange { from, to };
         let store = transaction.store(schema::store_of(table)).map_err(failure)?;
-        let (found, _) = segments_of(&store, table, range, usize::MAX).await?;
+        let (mut found, _) = segments_of(&store, table, range, usize::MAX).await?;
+        found.extend(segment_across(&store, table, range.to).await?);
         met.borrow_mut().note(Looked { table, range, singles: true }, found);
     }
     let met = met.borrow();
