@@ -27,6 +27,7 @@ use crate::platform::clock::BrowserClock;
 use crate::platform::fetch::Fetch;
 use crate::platform::host::ExtensionHost;
 use crate::platform::indexed_db::IndexedDb;
+use crate::words::document;
 use crate::words::event::TabEvent;
 use crate::words::kind::PerKind;
 use crate::words::policy::KEEP_ALIVE_EVERY;
@@ -86,8 +87,8 @@ impl SyncCore {
         &self,
         #[wasm_bindgen(unchecked_param_type = "TabEvent")] event: JsValue,
     ) -> Result<bool, JsValue> {
-        let event: TabEvent = serde_json::from_str(&text(&event, "event")?)
-            .map_err(|_| invalid("event", "is not a tab event"))?;
+        let event: TabEvent =
+            document::read(&text(&event, "event")?).map_err(|_| invalid("event", "is not a tab event"))?;
         self.engine.handle_event(&event).await.map_err(from_engine)
     }
 

@@ -1,11 +1,14 @@
 //! What callers pass in.
 
+use js_sys::Object;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::error::invalid;
+use super::text;
 use crate::engine::{RunOptions, Settings};
+use crate::words::document;
 use crate::words::kind::PerKind;
 use crate::words::owner::{self, Session};
 use crate::words::policy::{Compress, Policy, SLICE_BUDGET_KEPT_ALIVE};
@@ -69,10 +72,22 @@ fn default_database() -> String {
 
 /// Reads an options object; `undefined` and `null` are an empty one.
 pub(super) fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
-    let value = if value.is_undefined() || value.is_null() { js_sys::Object::new().into() } else { value };
-    // The message names a field or a type, never a value that was passed in: those may be tokens.
-    serde_wasm_bindgen::from_value(value)
-        .map_err(|_| invalid("options", "miss a field or hold one of a wrong type"))
+    let value = if value.is_undefined() || value.is_null() { Object::new().into() } else { value };
+    // The message repeats nothing that was passed in: that may be a token.
+    let wrong = || invalid("options", "miss a field or hold one of a wrong type");
+    let json = text(&value, "options")?;
+    if !holds_numbers(&value) {
+        return Err(wrong());
+    }
+    document::read(&json).map_err(|_| wrong())
+}
+
+// JSON knows no number that is none, and would leave it out.
+fn holds_numbers(value: &JsValue) -> bool {
+    match value.dyn_ref::<Object>() {
+        Some(object) => Object::values(object).iter().all(|value| holds_numbers(&value)),
+        None => value.as_f64().is_none_or(f64::is_finite),
+    }
 }
 
 pub(super) fn read_session(value: JsValue) -> Result<Option<Session>, JsValue> {

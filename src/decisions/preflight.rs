@@ -49,6 +49,7 @@ pub fn known(answer: &Answer) -> Option<Known> {
     if answer.status != 200 || answer.redirected || answer.cut_off {
         return None;
     }
+    // Not by way of a `Value`: there may be 20,000.
     let Body { success: true, data } = serde_json::from_str(&answer.body).ok()? else { return None };
     let by_id = |held: Vec<Held>| -> HashMap<String, u64> {
         held.into_iter().map(|record| (record.id, record.revision)).collect()

@@ -8,6 +8,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Body, Row, Store, Table};
 use crate::ports::transport::Transport;
+use crate::words::document;
 use crate::words::key::KeyRange;
 use crate::words::kind::Kind;
 use crate::words::record::address::lower_case;
@@ -110,6 +111,5 @@ struct Page {
 
 fn is_visit_of<B: Body>(row: &Row<B>, part: &str) -> bool {
     row.head.kind == Kind::PageVisit
-        && serde_json::from_str::<Page>(&row.body.text())
-            .is_ok_and(|page| lower_case(&page.url).contains(part))
+        && document::read::<Page>(&row.body.text()).is_ok_and(|page| lower_case(&page.url).contains(part))
 }

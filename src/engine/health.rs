@@ -8,6 +8,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Document, Store, StoreError};
 use crate::ports::transport::Transport;
+use crate::words::document;
 use crate::words::policy::COUNTED_ROWS;
 
 impl<S, T, C, H> Engine<S, T, C, H>
@@ -101,7 +102,7 @@ where
     async fn mirrored(&self, database_is_new: bool) -> Option<(Books, SyncState)> {
         let text = self.host.load_mirror(database_is_new).await?;
         // The first builds wrote the books alone.
-        let books_alone = || serde_json::from_str(&text).ok().map(|books| (books, SyncState::default()));
-        serde_json::from_str(&text).ok().or_else(books_alone)
+        let books_alone = || document::read(&text).ok().map(|books| (books, SyncState::default()));
+        document::read(&text).ok().or_else(books_alone)
     }
 }

@@ -8,6 +8,7 @@ use crate::decisions::health::{Count, Page, Shelf};
 use crate::decisions::ledger::Books;
 use crate::decisions::sync_state::SyncState;
 use crate::ports::store::{Answer, Change, Query, Row, Store, Table};
+use crate::words::document;
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::Kind;
 use crate::words::policy::COUNTED_ROWS;
@@ -38,7 +39,7 @@ impl<S: Store> Outbox<S> {
                 let read = self.documents.state(state).ok().filter(|_| !is_lost);
                 let mut state = read.or(kept).unwrap_or_default();
                 state.token = state.token.max(now.0.unsigned_abs()) + 1;
-                let readable = books.is_some_and(|text| serde_json::from_str::<Books>(&text).is_ok());
+                let readable = books.is_some_and(|text| document::read::<Books>(&text).is_ok());
                 let mut changes = Vec::new();
                 if !readable {
                     state.health.count = Some(Count::of_rebuilt(known.is_some(), now));

@@ -9,13 +9,14 @@ use super::{OutboxError, Overview};
 use crate::decisions::ledger::Books;
 use crate::decisions::sync_state::SyncState;
 use crate::ports::store::{Answer, Change, Document};
+use crate::words::document;
 
 pub(super) fn parse<T: DeserializeOwned + Default>(
     document: Document,
     text: Option<String>,
 ) -> Result<T, OutboxError> {
     match text {
-        Some(text) => serde_json::from_str(&text).map_err(|_| OutboxError::Unreadable(document)),
+        Some(text) => document::read(&text).map_err(|_| OutboxError::Unreadable(document)),
         None => Ok(T::default()),
     }
 }

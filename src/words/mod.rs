@@ -1,5 +1,6 @@
 //! The vocabulary: plain values without I/O, without a clock, without JavaScript.
 
+pub mod document;
 pub mod event;
 pub mod hash;
 pub mod key;
