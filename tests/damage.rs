@@ -19,7 +19,6 @@ use heyho_sync::ports::store::{Change, Document, Store, StoreError, Table};
 use heyho_sync::words::key::{KeyRange, RowKey};
 use heyho_sync::words::kind::Kind;
 use heyho_sync::words::owner::Session;
-use serde_json::Value;
 
 const VISITS: Table = Table::Outbox(Kind::PageVisit);
 const AGGREGATES: Table = Table::Outbox(Kind::TabAggregate);
@@ -133,17 +132,6 @@ fn an_unconfirmed_erase_and_a_servers_wait_outlive_a_lost_database() {
     scene.world.sleep(700_000);
     scene.sync(&engine);
     assert!(scene.status(&engine).erasing.is_empty(), "the server was asked and has confirmed it");
-}
-
-#[test]
-fn the_mirror_of_the_first_builds_is_read_too() {
-    let mut scene = half_sent();
-    let written = scene.browser.mirror.take().unwrap();
-    let (books, _): (Value, Value) = serde_json::from_str(&written).unwrap();
-    scene.browser.mirror.replace(Some(books.to_string()));
-    scene.disk = Disk::new();
-    let engine = scene.worker();
-    assert_eq!(scene.status(&engine).acknowledged.total(), 12);
 }
 
 #[test]

@@ -56,7 +56,7 @@ export function viewOf(snapshot) {
   const signedOut = state === "signedOut";
   return {
     scene,
-    voyage: voyageOf(scene, pending.total, progress),
+    voyage: voyageOf(scene, pending.total, acknowledged.total, progress),
     ...words(scene, pending.total, acknowledged.total, progress),
     ...(withheld && scene === "safe"
       ? { headline: { key: "stateWithheld", values: [withheld] }, detail: { key: "detailWithheld" } }
@@ -114,9 +114,9 @@ export function roomOf({ room, pending, quarantined, archived }) {
   return [left, { key: kept ? "roomHelpWaiting" : "roomHelp", values: kept ? [kept] : [] }];
 }
 
-/** @param {View["scene"]} scene @param {number} pending @param {View["progress"]} progress */
-function voyageOf(scene, pending, progress) {
-  if (scene === "safe") return 1;
+/** @param {View["scene"]} scene @param {number} pending @param {number} acknowledged @param {View["progress"]} progress */
+function voyageOf(scene, pending, acknowledged, progress) {
+  if (scene === "safe") return acknowledged ? 1 : 0;
   if (scene === "syncing") return progress ? 0.15 + 0.75 * Math.min(1, progress.done / progress.total) : 0.3;
   if (scene === "trouble" || scene === "paused") return pending ? 0.45 : 0.6;
   return scene === "waiting" ? 0.15 : 0;

@@ -119,7 +119,10 @@ where
     /// # Errors
     /// [`EngineError::Outbox`] where the database fails; the lines before are kept then.
     pub async fn import(&self, piece: &str, imported: &mut Imported) -> Result<(), EngineError> {
-        self.outbox.note_doubt().await?;
+        // Noted already where an earlier piece has come: nothing but records is to be written to a disk that is full.
+        if !self.outbox.overview().await?.state.doubtful {
+            self.outbox.note_doubt().await?;
+        }
         let mut lines = Vec::new();
         for line in piece.lines() {
             imported.lines += 1;
