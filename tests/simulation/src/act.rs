@@ -80,6 +80,8 @@ pub enum Act {
     Reset,
     /// What the server refused is accepted from now on.
     ServerHeals,
+    /// The user compares the books with the server; the worker may die meanwhile.
+    Compare { polls: u64 },
     /// Whatever the run lacks of its least number of records and faults.
     Minimum { salt: u64 },
 }
@@ -101,6 +103,11 @@ pub fn script(random: &Random) -> Vec<Act> {
     acts.push(Act::Minimum { salt: random.next() });
     acts.push(Act::Sync { by_hand: false });
     acts.push(Act::Sync { by_hand: true });
+    for _ in 0..2 {
+        let at = 2 + random.below(acts.len() as u64 - 2) as usize;
+        let polls = if random.chance(30) { random.below(12) } else { u64::MAX };
+        acts.insert(at, Act::Compare { polls });
+    }
     acts
 }
 

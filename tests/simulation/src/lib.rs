@@ -15,6 +15,7 @@ pub mod host;
 pub mod model;
 pub mod network;
 pub mod random;
+mod reconciliation;
 pub mod records;
 pub mod referee;
 mod retention;

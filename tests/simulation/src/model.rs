@@ -14,7 +14,7 @@ pub const SERVERS: u64 = 2;
 pub const SITES: u64 = 5;
 
 /// The faults: what nobody wants and what must do no harm.
-pub const FAULTS: [&str; 32] = [
+pub const FAULTS: [&str; 33] = [
     "account switch",
     "account switch during an upload",
     "answer cut off after commit",
@@ -27,6 +27,7 @@ pub const FAULTS: [&str; 32] = [
     "clock in 1970",
     "compressed body refused",
     "death in a capture",
+    "death in a comparison",
     "death in a sync",
     "exclusion during an upload",
     "frozen syncer",
@@ -50,11 +51,12 @@ pub const FAULTS: [&str; 32] = [
 ];
 
 /// What else happens: ordinary life.
-pub const EVENTS: [&str; 21] = [
+pub const EVENTS: [&str; 23] = [
     "abilities change",
     "archive discarded",
     "archive restored",
     "captured again",
+    "compared",
     "compressed body arrived",
     "consent changes",
     "content changed under its revision",
@@ -62,6 +64,7 @@ pub const EVENTS: [&str; 21] = [
     "export",
     "import",
     "known key answered",
+    "loss found out",
     "pause changes",
     "preflight answered",
     "quarantine discarded",

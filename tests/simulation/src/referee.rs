@@ -31,6 +31,11 @@ async fn seats<M: Medium>(scene: &Scene<M>) -> Vec<Seat> {
     seats
 }
 
+/// Every record that is on this machine in any form, if only by its id.
+pub async fn everywhere<M: Medium>(scene: &Scene<M>) -> BTreeSet<RecordKey> {
+    held(&seats(scene).await, &Table::OF_RECORDS).into_keys().collect()
+}
+
 /// The highest revision of each record in a table.
 fn held(seats: &[Seat], tables: &[Table]) -> BTreeMap<RecordKey, u64> {
     let mut held = BTreeMap::<RecordKey, u64>::new();

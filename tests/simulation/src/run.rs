@@ -339,6 +339,7 @@ impl<M: Medium> Run<M> {
             Act::RestoreArchive { which } => self.restore_archive(*which).await,
             Act::DiscardArchived { which } => self.discard_archived(*which).await,
             Act::AbilitiesChange { server, salt } => self.change_abilities(*server, *salt),
+            Act::Compare { polls } => self.compare(*polls).await,
             Act::Questions { fault, times } => self.plan_question_faults(*fault, *times),
             Act::Export => {
                 if let Ok(file) = self.scene.world.live(exported(&self.engine)).await {
@@ -579,6 +580,7 @@ pub async fn play_over<M: Medium>(memory: Rc<M>, seed: u64, acts: &[Act], tell: 
     run.calm_down().await;
     let status = run.status().await;
     referee::judge(&run.scene, &run.model, &status).await;
+    run.lose_and_compare().await;
     let Model { captured, syncs, .. } = run.model;
     let faults = run.model.faults();
     Account { fired: run.model.fired, records: captured, faults, syncs }
