@@ -17,12 +17,13 @@ import {
 import { onesToShow, setAsideView } from "../shared/record_view.js";
 import { drawRecords } from "../shared/records.js";
 import { tellRoom } from "../shared/room.js";
-import { bytes, duration, moment, number, translatePage, t } from "../shared/text.js";
+import { bytes, duration, moment, number, span, translatePage, t } from "../shared/text.js";
 import { follow } from "../snapshot.js";
 import { roomOf, viewOf } from "../popup/view.js";
 import { drawComparison } from "./comparison.js";
 import { exportAll, importAll } from "./file.js";
-import { booksOf, checksOf, confirms, elsewhereOf, erasuresOf, factsOf } from "./view.js";
+import { chart } from "./chart.js";
+import { booksOf, chartsOf, checksOf, confirms, elsewhereOf, erasuresOf, factsOf } from "./view.js";
 
 /**
  * @typedef {import("../snapshot.js").Snapshot} Snapshot
@@ -158,7 +159,8 @@ function drawHealth(snapshot) {
   part("health").replaceChildren(
     ...checksOf(snapshot).map(({ right, text }) => make("li", t(text), right ? "" : "wrong")),
   );
-  const units = { number, bytes, seconds: duration, moment };
+  part("charts").replaceChildren(...chartsOf(snapshot).map(chart));
+  const units = { number, bytes, seconds: duration, span, moment };
   part("facts").replaceChildren(
     ...factsOf(snapshot).flatMap(({ name, value, unit }) => [
       make("dt", t(name)),

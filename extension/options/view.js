@@ -4,7 +4,9 @@
  * @typedef {import("../snapshot.js").Snapshot} Snapshot
  * @typedef {import("../shared/text.js").Text} Text
  * @typedef {{ pageVisits: number, tabAggregates: number }} Counts
- * @typedef {{ name: Text, value: number | Text, unit: "number" | "bytes" | "seconds" | "moment" }} Fact
+ * @typedef {{ name: Text, value: number | Text, unit: "number" | "bytes" | "seconds" | "span" | "moment" }} Fact
+ * @typedef {{ name: Text, value: number, look: "good" | "waits" | "bad" | "rest" }} Share
+ * @typedef {{ title: Text, shares: Share[] }} Chart
  * @typedef {{ name: Text, counts: Counts, total: number }} Line
  */
 
@@ -103,7 +105,7 @@ const together = ({ pageVisits, tabAggregates }) => pageVisits + tabAggregates;
  * @param {Snapshot} snapshot
  * @returns {{ right: boolean, text: Text }[]}
  */
-export function checksOf({ health, serverAllowed, problem, room }) {
+export function checksOf({ health, serverAllowed, problem, room, metrics }) {
   /** @param {boolean} right @param {string} key */
   const check = (right, key) => ({ right, text: { key: `${key}${right ? "Right" : "Wrong"}` } });
   return [
@@ -114,7 +116,47 @@ export function checksOf({ health, serverAllowed, problem, room }) {
     check(serverAllowed, "checkServer"),
     check(problem?.code !== "storage", "checkStorage"),
     check(!room?.pressure, "checkRoom"),
+    check(!metrics.alerts.includes("success_rate"), "checkUploads"),
+    check(!metrics.alerts.includes("quarantined"), "checkRefused"),
   ];
+}
+
+/**
+ * What a look at says more than numbers: where the records are, and how the last uploads ended. Nothing is drawn of
+ * nothing.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {Chart[]}
+ */
+export function chartsOf(snapshot) {
+  /** @param {Share["look"]} look @param {string} name @param {(typeof PLACES)[number][]} places @returns {Share} */
+  const share = (look, name, ...places) => ({
+    name: { key: name },
+    value: places.reduce((sum, place) => sum + together(snapshot[place]), 0),
+    look,
+  });
+  const { uploads, successRate, networkErrors } = snapshot.metrics;
+  const stored = Math.round((successRate ?? 0) * uploads);
+  const charts = [
+    {
+      title: { key: "chartRecords" },
+      shares: [
+        share("good", "place_name_acknowledged", "acknowledged"),
+        share("waits", "place_name_pending", "pending", "parked"),
+        share("bad", "chartAside", "quarantined", "archived"),
+        share("rest", "chartGone", "discarded", "unrecoverable"),
+      ],
+    },
+    {
+      title: { key: "chartUploads", values: [uploads] },
+      shares: [
+        { name: { key: "uploadsStored" }, value: stored, look: "good" },
+        { name: { key: "uploadsUnanswered" }, value: networkErrors, look: "waits" },
+        { name: { key: "uploadsFailed" }, value: uploads - stored - networkErrors, look: "bad" },
+      ],
+    },
+  ];
+  return /** @type {Chart[]} */ (charts).filter(({ shares }) => shares.some(({ value }) => value > 0));
 }
 
 /**
@@ -123,7 +165,7 @@ export function checksOf({ health, serverAllowed, problem, room }) {
  * @param {Snapshot} snapshot
  * @returns {Fact[]}
  */
-export function factsOf({ lastReport, health: { checkedAt }, room }) {
+export function factsOf({ lastReport, health: { checkedAt }, room, metrics }) {
   /** @type {Fact[]} */
   const counted = checkedAt ? [{ name: { key: "factChecked" }, value: checkedAt, unit: "moment" }] : [];
   /** @type {Fact[]} */
@@ -133,7 +175,16 @@ export function factsOf({ lastReport, health: { checkedAt }, room }) {
         { name: { key: "factRoom" }, value: Math.max(0, room.quota - room.usage), unit: "bytes" },
       ]
     : [];
-  return [...counted, ...kept, ...(lastReport ? factsOfReport(lastReport) : [])];
+  const { meanBatchMs, p95BatchMs } = metrics;
+  /** @type {Fact[]} */
+  const times =
+    meanBatchMs === null || p95BatchMs === null
+      ? []
+      : [
+          { name: { key: "factMeanTime" }, value: meanBatchMs, unit: "span" },
+          { name: { key: "factSlowTime" }, value: p95BatchMs, unit: "span" },
+        ];
+  return [...counted, ...kept, ...times, ...(lastReport ? factsOfReport(lastReport) : [])];
 }
 
 /** @param {import("../../pkg/heyho_sync.js").SyncReport} lastReport @returns {Fact[]} */

@@ -48,6 +48,13 @@ export function bytes(count) {
   return words.format(inUnit);
 }
 
+/** A short length of time: "340 milliseconds", "1.2 seconds". @param {number} ms */
+export function span(ms) {
+  const [unit, inUnit] = ms < 1_000 ? ["millisecond", Math.round(ms)] : ["second", ms / 1_000];
+  const style = /** @type {const} */ ({ style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 1 });
+  return new Intl.NumberFormat(language, style).format(inUnit);
+}
+
 /** A length of time in its largest unit: "2 minutes". @param {number} seconds */
 export function duration(seconds) {
   const [unit, inUnit] = inLargestUnit(seconds);

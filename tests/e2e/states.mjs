@@ -26,6 +26,17 @@ export const SOUND = {
   rebuilt: null,
 };
 
+/** Uploads as they should be. */
+export const SMOOTH = {
+  uploads: 100,
+  successRate: 1,
+  networkErrors: 0,
+  meanBatchMs: 84.2,
+  p95BatchMs: 131,
+  quarantinedShare: 0,
+  alerts: [],
+};
+
 /** What the background would tell. */
 export function snapshot(change = {}, settings = {}) {
   return {
@@ -44,6 +55,7 @@ export function snapshot(change = {}, settings = {}) {
     problem: null,
     progress: null,
     health: SOUND,
+    metrics: SMOOTH,
     lastReport: null,
     lastSuccessAt: now - 2 * MINUTE_MS,
     lastAttemptAt: now - 2 * MINUTE_MS,
@@ -255,6 +267,13 @@ export const STATES = {
         serverAllowed: false,
         health: { ...SOUND, balanced: false, missing: 1, stuckLock: true },
         room: { usage: 9e6, quota: 12e6, pressure: "nearlyNone" },
+        metrics: {
+          ...SMOOTH,
+          successRate: 0.83,
+          networkErrors: 12,
+          p95BatchMs: 4_210,
+          alerts: ["success_rate", "quarantined"],
+        },
         captured: per(8_652, 12_904),
       }),
       "quarantine.list": [],

@@ -6,18 +6,20 @@ import { test } from "node:test";
 import { failure, isRequest } from "../../extension/messages.js";
 import {
   booksOf,
+  chartsOf,
   checksOf,
   comparisonOf,
   confirms,
   elsewhereOf,
   erasuresOf,
+  factsOf,
 } from "../../extension/options/view.js";
 import { viewOf } from "../../extension/popup/view.js";
 import { onesToShow, setAsideView, whereaboutsView } from "../../extension/shared/record_view.js";
 import { pressureAt } from "../../extension/room.js";
 import { needsTheUser } from "../../extension/trouble.js";
 import { root } from "../../scripts/setup.mjs";
-import { compared, snapshot, SOUND } from "./states.mjs";
+import { compared, SMOOTH, snapshot, SOUND } from "./states.mjs";
 
 const per = (pageVisits, tabAggregates) => ({ pageVisits, tabAggregates });
 const texts = (language) =>
@@ -165,6 +167,29 @@ test("each check of the health page can fail", () => {
   assert.deepEqual(wrong({ serverAllowed: false }), ["checkServerWrong"]);
   assert.deepEqual(wrong({ problem: { code: "storage" } }), ["checkStorageWrong"]);
   assert.deepEqual(wrong({ room: { usage: 1, quota: 2, pressure: "low" } }), ["checkRoomWrong"]);
+  const alert = (name) => wrong({ metrics: { ...SMOOTH, alerts: [name] } });
+  assert.deepEqual(
+    [alert("success_rate"), alert("quarantined")],
+    [["checkUploadsWrong"], ["checkRefusedWrong"]],
+  );
+});
+
+test("the charts show each record and each upload once, and nothing of nothing", () => {
+  const parts = (change) => chartsOf(snapshot(change)).map(({ shares }) => shares.map(({ value }) => value));
+  const rough = { ...SMOOTH, uploads: 60, successRate: 0.75, networkErrors: 10 };
+  const elsewhere = { pending: per(1, 2), parked: per(3, 0), quarantined: per(0, 5), archived: per(7, 0) };
+  assert.deepEqual(parts({ ...elsewhere, discarded: per(2, 2), unrecoverable: per(0, 1), metrics: rough }), [
+    [21_555, 6, 12, 5],
+    [45, 10, 5],
+  ]);
+  assert.deepEqual(parts({ metrics: { ...SMOOTH, uploads: 0, successRate: null } }), [[21_555, 0, 0, 0]]);
+  assert.deepEqual(parts({ acknowledged: per(0, 0), metrics: { ...SMOOTH, uploads: 0 } }), []);
+});
+
+test("what an upload takes is told only once there was one", () => {
+  const names = (metrics) => factsOf(snapshot({ metrics })).map(({ name }) => name.key);
+  assert.ok(names(SMOOTH).includes("factMeanTime") && names(SMOOTH).includes("factSlowTime"));
+  assert.ok(!names({ ...SMOOTH, meanBatchMs: null, p95BatchMs: null }).includes("factMeanTime"));
 });
 
 test("what waits for another server may be taken along only by somebody who is signed in", () => {
