@@ -62,6 +62,10 @@ export function viewOf(snapshot) {
       ? { headline: { key: "stateWithheld", values: [withheld] }, detail: { key: "detailWithheld" } }
       : {}),
     ...(settings.answeredAt && scene === "consent" ? REFUSED : {}),
+    // A storage that takes nothing is the one trouble in which something is lost.
+    ...(scene === "trouble" && problem?.code === "storage"
+      ? { detail: { key: "detailFull", values: [pending.total] } }
+      : {}),
     asksConsent: !settings.consent,
     asksSignIn: settings.consent && (signedOut || snapshot.problem?.code === SIGN_IN_AGAIN),
     problem: scene === "trouble" ? problem : null,

@@ -66,6 +66,12 @@ test("nobody is told that all is safe while the server hasn't got it all", () =>
   }
 });
 
+test("nobody is told that nothing is lost while the storage takes nothing", () => {
+  const problem = { code: "storage", message: "", since: 0 };
+  const detail = (code) => viewOf(snapshot({ state: "error", problem: { ...problem, code } })).detail.key;
+  assert.deepEqual([detail("storage"), detail("wrong address")], ["detailFull", "detailTrouble"]);
+});
+
 test("the button is marked only where something waits for the user", () => {
   const marked = (change) => needsTheUser(snapshot(change));
   assert.equal(marked({}), false);
