@@ -1,5 +1,4 @@
 //! The engine against a simulated world: clock, network, server, storage, and faults at every await.
-#![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

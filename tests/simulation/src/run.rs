@@ -564,7 +564,7 @@ pub fn play(seed: u64, acts: &[Act], tell: Option<fn(&str)>) -> Account {
 
 /// The same over a store that may take real time.
 pub async fn play_over<M: Medium>(memory: Rc<M>, seed: u64, acts: &[Act], tell: Option<fn(&str)>) -> Account {
-    let mut run = Run::begin(seed, memory).await;
+    let mut run = Box::pin(Run::begin(seed, memory)).await;
     run.scene.network.tell.set(tell);
     run.publish_rules();
     let say = |line: &dyn std::fmt::Debug| {
@@ -574,10 +574,10 @@ pub async fn play_over<M: Medium>(memory: Rc<M>, seed: u64, acts: &[Act], tell: 
     };
     for act in acts {
         say(act);
-        run.play(act).await;
+        Box::pin(run.play(act)).await;
     }
     say(&"the faults stop");
-    run.calm_down().await;
+    Box::pin(run.calm_down()).await;
     let status = run.status().await;
     referee::judge(&run.scene, &run.model, &status).await;
     run.lose_and_compare().await;

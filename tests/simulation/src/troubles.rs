@@ -1,6 +1,5 @@
 //! Trouble on demand: what goes wrong beneath the engine, and what happens while it is at work.
 
-use std::pin::pin;
 use std::rc::Rc;
 
 use heyho_sync::decisions::protocol::Answer;
@@ -21,11 +20,11 @@ impl<M: Medium> Run<M> {
         let identities = identities(&records);
         self.model.syncs += 1;
         let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
-        let capture = pin!(async {
+        let capture = Box::pin(async {
             world.pass(after_ms).await;
             engine.capture(records).await
         });
-        let sync = pin!(engine.sync(RunOptions::default()));
+        let sync = Box::pin(engine.sync(RunOptions::default()));
         let (_, kept) = self.scene.world.live(join(sync, capture)).await;
         self.model.captured(&identities, kept.ok().map(|recorded| recorded.captured));
         self.model.fired("capture during an upload");
@@ -38,11 +37,11 @@ impl<M: Medium> Run<M> {
         let after = self.settings();
         let failed = {
             let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
-            let switch = pin!(async {
+            let switch = Box::pin(async {
                 world.pass(after_ms).await;
                 engine.change_settings(|settings| *settings = after).await
             });
-            let sync = pin!(engine.sync(RunOptions::default()));
+            let sync = Box::pin(engine.sync(RunOptions::default()));
             self.scene.world.live(join(sync, switch)).await.1.is_err()
         };
         if failed {
@@ -63,7 +62,7 @@ impl<M: Medium> Run<M> {
         let failed = {
             let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
             let network = &self.scene.network;
-            let exclude = pin!(async {
+            let exclude = Box::pin(async {
                 world.pass(after_ms).await;
                 let changed = engine.change_settings(|settings| *settings = after).await;
                 if changed.is_ok() {
@@ -71,7 +70,7 @@ impl<M: Medium> Run<M> {
                 }
                 changed
             });
-            let sync = pin!(engine.sync(RunOptions::default()));
+            let sync = Box::pin(engine.sync(RunOptions::default()));
             self.scene.world.live(join(sync, exclude)).await.1.is_err()
         };
         if failed {
@@ -84,8 +83,8 @@ impl<M: Medium> Run<M> {
         self.model.syncs += 1;
         let other = self.scene.closed_worker();
         if self.scene.world.live(other.open(self.settings())).await.is_ok() {
-            let one = pin!(self.engine.sync(RunOptions::default()));
-            let two = pin!(other.sync(RunOptions::default()));
+            let one = Box::pin(self.engine.sync(RunOptions::default()));
+            let two = Box::pin(other.sync(RunOptions::default()));
             let _ = self.scene.world.live(join(one, two)).await;
             self.model.fired("second syncer");
         }
@@ -96,7 +95,7 @@ impl<M: Medium> Run<M> {
         let other = self.scene.closed_worker();
         let world = Rc::clone(&self.scene.world);
         {
-            let mut frozen = pin!(self.engine.sync(RunOptions::default()));
+            let mut frozen = Box::pin(self.engine.sync(RunOptions::default()));
             if matches!(world.live_pinned(frozen.as_mut(), polls).await, End::Finished(_)) {
                 return;
             }

@@ -76,18 +76,30 @@ impl World {
     }
 
     /// Polls a future to its end; time passes between the polls, but not while something real is waited for.
-    pub async fn live<T>(&self, future: impl Future<Output = T>) -> T {
-        match self.live_for(future, u64::MAX).await {
-            End::Finished(result) => result,
-            End::Died => unreachable!("it would have to live on"),
+    pub fn live<'a, T>(&'a self, future: impl Future<Output = T> + 'a) -> impl Future<Output = T> + 'a {
+        let life = self.live_for(future, u64::MAX);
+        async {
+            match life.await {
+                End::Finished(result) => result,
+                End::Died => unreachable!("it would have to live on"),
+            }
         }
     }
 
-    /// The same with at most so many polls: a worker's death is a number of polls.
-    pub async fn live_for<T>(&self, future: impl Future<Output = T>, polls: u64) -> End<T> {
-        let end = self.live_pinned(pin!(future), polls).await;
-        self.waiting.borrow_mut().clear();
-        end
+    /// The same with at most so many polls: a worker's death is a number of polls. What lives is boxed at once: a
+    /// browser's stack is small.
+    pub fn live_for<'a, T>(
+        &'a self,
+        future: impl Future<Output = T> + 'a,
+        polls: u64,
+    ) -> impl Future<Output = End<T>> + 'a {
+        let mut future = Box::pin(future);
+        async move {
+            let end = self.live_pinned(future.as_mut(), polls).await;
+            drop(future);
+            self.waiting.borrow_mut().clear();
+            end
+        }
     }
 
     /// The same for a future that may go on later: a frozen worker.
