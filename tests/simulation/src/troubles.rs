@@ -108,6 +108,8 @@ impl<M: Medium> Run<M> {
             // What it was about to send when it froze goes out late; nobody can hold it back.
             self.scene.network.forget_waits();
             let _ = world.live_pinned(frozen.as_mut(), u64::MAX).await;
+            // Nor may an overtaken worker write down what wait it was asked for.
+            self.scene.network.forget_waits();
         }
         self.model.fired("frozen syncer");
     }
