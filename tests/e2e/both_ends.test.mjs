@@ -1,7 +1,7 @@
 // The books checked from both ends, in both browsers: against a server that has lost something, and after the extension
 // was removed with all that it kept.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
@@ -123,7 +123,9 @@ async function save(browser, { folder }) {
   const downloads = path.join(folder, "downloads");
   return browser.firefox.driver.wait(async () => {
     const names = (await readdir(downloads)).filter((name) => name.endsWith(".ndjson"));
-    const whole = names.find((name) => !existsSync(path.join(downloads, `${name}.part`)));
+    // Firefox keeps the place with an empty file until all of it is there.
+    const isWhole = (file) => !existsSync(`${file}.part`) && statSync(file).size > 0;
+    const whole = names.find((name) => isWhole(path.join(downloads, name)));
     return whole ? path.join(downloads, whole) : null;
   }, PATIENCE_MS);
 }
