@@ -74,6 +74,13 @@ impl Retry {
     }
 }
 
+/// The wait that holds once the server has asked for one now: an earlier one of its own if that lasts longer. What another
+/// clock says of the earlier one's beginning doesn't count.
+pub fn heeding(earlier: Option<Retry>, asked: Retry, now: UnixMillis) -> Retry {
+    let lasts_longer = |retry: &Retry| retry.asked_by == AskedBy::Server && retry.left(now) > asked.left(now);
+    earlier.filter(lasts_longer).map_or(asked, |retry| retry.on_clock(now))
+}
+
 /// The later of two waits that a server asked for; else the first.
 pub fn longer(persisted: Option<Retry>, remembered: Option<Retry>) -> Option<Retry> {
     match (persisted, remembered.filter(|retry| retry.asked_by == AskedBy::Server)) {
@@ -193,6 +200,22 @@ mod tests {
             rate_limit_reset: reset.map(str::to_owned),
             ..Answer::default()
         }
+    }
+
+    #[test]
+    fn a_wait_that_is_asked_for_now_holds_whatever_another_clock_has_said() {
+        let asked_at = |since: i64, span: i64| {
+            let since = UnixMillis(since);
+            Retry { attempts: 1, since, not_before: since + Millis(span), asked_by: AskedBy::Server }
+        };
+        let now = UnixMillis(1_000);
+        let asked = asked_at(1_000, 30);
+        let of_another_clock = asked_at(9_000, 20);
+        assert_eq!(heeding(Some(of_another_clock), asked, now), asked);
+        assert_eq!(heeding(Some(asked_at(9_000, 40)), asked, now), asked_at(1_000, 40));
+        assert_eq!(heeding(Some(asked_at(900, 200)), asked, now), asked_at(900, 200));
+        assert_eq!(heeding(Some(Retry { asked_by: AskedBy::Us, ..asked_at(900, 200) }), asked, now), asked);
+        assert_eq!(heeding(None, asked, now), asked);
     }
 
     #[test]

@@ -150,9 +150,10 @@ where
             if wait.is_none() {
                 return Ok(answer);
             }
-            let retry = Retry::after_failure(retry.as_ref(), wait, now, self.clock.random_u64());
+            let answered_at = self.clock.now();
+            let retry = Retry::after_failure(retry.as_ref(), wait, answered_at, self.clock.random_u64());
             self.heeds.set(Some(retry));
-            self.outbox.heed(retry).await?;
+            self.heeds.set(self.outbox.heed(retry, answered_at).await?);
             break;
         }
         Err(Halt::Because(Stop::Waiting.as_str()))

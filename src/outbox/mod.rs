@@ -183,10 +183,10 @@ impl<S: Store> Outbox<S> {
             .map(|_| ())
     }
 
-    /// Heeds a wait that the server has asked for, unless it has asked for a later one.
-    pub async fn heed(&self, retry: Retry) -> Result<(), OutboxError> {
-        let note = |state: &mut SyncState| state.retry = backoff::longer(state.retry, Some(retry));
-        self.change_state(None, Box::new(note)).await.map(|_| ())
+    /// Heeds a wait that the server has asked for now, unless it has asked for a later one. Returns which holds.
+    pub async fn heed(&self, asked: Retry, now: UnixMillis) -> Result<Option<Retry>, OutboxError> {
+        let note = |state: &mut SyncState| state.retry = Some(backoff::heeding(state.retry, asked, now));
+        self.change_state(None, Box::new(note)).await.map(|state| state.retry)
     }
 
     /// Takes over the sync: raises the fencing token, so that a settlement of an earlier holder fails, and returns it.
