@@ -3,7 +3,8 @@ import init, { SyncCore } from "../../pkg/heyho_sync.js";
 import { rowsIn } from "../indexed_db.mjs";
 import { BASE, TOKEN } from "../post.mjs";
 
-const DOCUMENTS = ["documents"];
+// What is kept when everything is sent: the documents, and the receipts of what was acknowledged.
+const KEPT = ["documents", "receipts"];
 
 export class Core {
   #name;
@@ -39,7 +40,7 @@ export class Core {
   async left() {
     const { pending, quarantined, discarded } = await this.core.status();
     const counted = [pending, quarantined, discarded].flatMap((counts) => Object.values(counts));
-    return counted.reduce((sum, count) => sum + count, 0) + (await rowsIn(this.#name, DOCUMENTS));
+    return counted.reduce((sum, count) => sum + count, 0) + (await rowsIn(this.#name, KEPT));
   }
 
   async close() {
