@@ -19,6 +19,7 @@ use heyho_sync::ports::store::{Change, Document, Store, StoreError, Table};
 use heyho_sync::words::key::{KeyRange, RowKey};
 use heyho_sync::words::kind::Kind;
 use heyho_sync::words::owner::Session;
+use serde_json::Value;
 
 const VISITS: Table = Table::Outbox(Kind::PageVisit);
 const AGGREGATES: Table = Table::Outbox(Kind::TabAggregate);
@@ -112,6 +113,17 @@ fn a_database_that_is_gone_is_counted_by_its_mirror() {
     scene.assert_balanced(&engine, 24);
     drop(engine);
     assert_eq!(lost(&scene, &scene.worker()), 8, "it is counted once");
+}
+
+#[test]
+fn the_mirror_of_earlier_builds_is_read_too() {
+    let mut scene = half_sent();
+    let written = scene.browser.mirror.take().unwrap();
+    let (books, _): (Value, Value) = serde_json::from_str(&written).unwrap();
+    scene.browser.mirror.replace(Some(books.to_string()));
+    scene.disk = Disk::new();
+    let engine = scene.worker();
+    assert_eq!(scene.status(&engine).acknowledged.total(), 12);
 }
 
 #[test]

@@ -100,6 +100,9 @@ where
     }
 
     async fn mirrored(&self, database_is_new: bool) -> Option<(Books, SyncState)> {
-        document::read(&self.host.load_mirror(database_is_new).await?).ok()
+        let text = self.host.load_mirror(database_is_new).await?;
+        // Earlier builds wrote the books alone.
+        let books_alone = || document::read(&text).ok().map(|books| (books, SyncState::default()));
+        document::read(&text).ok().or_else(books_alone)
     }
 }
