@@ -1,7 +1,8 @@
 //! JSON texts read into our types.
 //!
 //! In two steps, by way of [`Value`], and with an error that says nothing: nobody is shown why a text could not be read,
-//! since that would quote it (rule 11). Each type costs a third less of the module than read by `serde_json` straight away.
+//! since that would quote it (rule 11). What the types bring into the module for it fell from 104 to 84 KB before gzip, and
+//! the printing of floats went with the errors.
 
 use serde::de::value::StringDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer};
