@@ -20,16 +20,22 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The window of `limit` that `now` is in.
-    pub fn window_start(limit: RateLimit, now: UnixMillis) -> UnixMillis {
-        let window_ms = limit.seconds.saturating_mul(1_000).max(1);
-        UnixMillis(now.0.div_euclid(window_ms) * window_ms)
+    /// Starts of the windows of `limit` that `now` is in: after the first moment and before the second. A window starts
+    /// with its first request, so that nobody gets two windows' worth around a full minute. It may start later than
+    /// `now` where replicas' clocks differ, but by no more than its own length: a clock that was years ahead locks
+    /// nobody out.
+    pub fn current_starts(limit: RateLimit, now: UnixMillis) -> (UnixMillis, UnixMillis) {
+        (now.plus_seconds(-limit.seconds), now.plus_seconds(limit.seconds))
     }
 
-    /// What was counted, if that was in the current window; otherwise nothing was.
+    /// What was counted, if that was in the current window; otherwise nothing was, and a window starts `now`.
     pub fn of(limit: RateLimit, counted: i64, counted_window: UnixMillis, now: UnixMillis) -> Self {
-        let window_start = Self::window_start(limit, now);
-        Self { limit, requests: if counted_window == window_start { counted } else { 0 }, window_start }
+        let (after, before) = Self::current_starts(limit, now);
+        if after < counted_window && counted_window < before {
+            Self { limit, requests: counted, window_start: counted_window }
+        } else {
+            Self { limit, requests: 0, window_start: now }
+        }
     }
 
     /// Whether no further request fits into the window.
@@ -47,10 +53,10 @@ impl Usage {
         Self { requests: self.requests + 1, ..self }
     }
 
-    /// Whole seconds until the next window, at least one.
+    /// Whole seconds until the window is over: at least one, at most its length.
     pub fn seconds_left(&self, now: UnixMillis) -> i64 {
         let left_ms = self.window_start.plus_seconds(self.limit.seconds).0 - now.0;
-        (left_ms + 999).div_euclid(1_000).max(1)
+        (left_ms + 999).div_euclid(1_000).clamp(1, self.limit.seconds.max(1))
     }
 
     /// Writes the `RateLimit` headers.
@@ -85,8 +91,17 @@ mod tests {
     }
 
     #[test]
-    fn a_new_window_starts_at_nothing() {
-        assert!(!Usage::of(LIMIT, 99, UnixMillis(0), UnixMillis(60_000)).is_used_up());
+    fn a_window_lasts_its_length_from_the_first_request_on() {
+        let usage = |now| Usage::of(LIMIT, 99, UnixMillis(59_999), UnixMillis(now));
+        assert!(usage(60_000).is_used_up() && usage(119_998).is_used_up());
+        assert!(!usage(119_999).is_used_up());
+    }
+
+    #[test]
+    fn another_replicas_clock_may_be_a_little_ahead_but_not_years() {
+        let usage = |started| Usage::of(LIMIT, 99, UnixMillis(started), UnixMillis(1_000));
+        assert!(usage(3_000).is_used_up() && !usage(61_000).is_used_up());
+        assert_eq!(usage(3_000).seconds_left(UnixMillis(1_000)), 60);
     }
 
     #[test]

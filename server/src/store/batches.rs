@@ -136,15 +136,19 @@ impl Write {
     /// Locks the user's row, so that writes of one user happen one after the other on every database, and counts
     /// the request. Tells whether the user has erased anything.
     pub(super) async fn take_turn(&mut self, user_id: i64, now: UnixMillis) -> Result<bool, StoreError> {
+        let (after, before) = Usage::current_starts(self.user_limit, now);
         let has_erasures: Option<i64> = sqlx::query_scalar(
             "update users set last_write_at_ms = $2, \
-                 window_requests = case when window_start_ms = $3 then window_requests + 1 else 1 end, \
-                 window_start_ms = $3 \
+                 window_requests = case when window_start_ms > $3 and window_start_ms < $4 \
+                     then window_requests + 1 else 1 end, \
+                 window_start_ms = case when window_start_ms > $3 and window_start_ms < $4 \
+                     then window_start_ms else $2 end \
              where id = $1 returning has_erasures",
         )
         .bind(user_id)
         .bind(now.0)
-        .bind(Usage::window_start(self.user_limit, now).0)
+        .bind(after.0)
+        .bind(before.0)
         .fetch_optional(&mut *self.transaction)
         .await?;
         has_erasures.map(|flag| flag != 0).ok_or(StoreError::AccountGone)

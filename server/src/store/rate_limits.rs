@@ -15,22 +15,25 @@ impl Store {
         limit: RateLimit,
         now: UnixMillis,
     ) -> Result<Usage, StoreError> {
-        let window = Usage::window_start(limit, now);
+        let (after, before) = Usage::current_starts(limit, now);
         let mut write = self.begin_write().await?;
-        let requests: i64 = sqlx::query_scalar(
+        let (requests, window): (i64, i64) = sqlx::query_as(
             "insert into rate_limits (subject, window_start_ms, requests) values ($1, $2, 1) \
              on conflict (subject) do update set \
-                 requests = case when rate_limits.window_start_ms = excluded.window_start_ms \
+                 requests = case when rate_limits.window_start_ms > $3 and rate_limits.window_start_ms < $4 \
                      then rate_limits.requests + 1 else 1 end, \
-                 window_start_ms = excluded.window_start_ms \
-             returning requests",
+                 window_start_ms = case when rate_limits.window_start_ms > $3 and rate_limits.window_start_ms < $4 \
+                     then rate_limits.window_start_ms else $2 end \
+             returning requests, window_start_ms",
         )
         .bind(subject)
-        .bind(window.0)
+        .bind(now.0)
+        .bind(after.0)
+        .bind(before.0)
         .fetch_one(&mut *write.transaction)
         .await?;
         write.commit().await?;
-        Ok(Usage::of(limit, requests, window, now))
+        Ok(Usage::of(limit, requests, UnixMillis(window), now))
     }
 
     /// Starts the count of a subject again.
