@@ -44,25 +44,33 @@ pub(super) type Batch<B> = Vec<Row<B>>;
 /// it is one record. `first` says how many units or records the older half has, the half of all if nothing.
 pub(super) fn split<B>(batch: Batch<B>, first: Option<usize>) -> Result<(Batch<B>, Batch<B>), Batch<B>> {
     for by_record in [false, true] {
-        let group_of = |row: &Row<B>| match by_record {
-            true => (Some(row.head.kind), row.head.id.clone()),
-            false => (None, unit_of(row).to_owned()),
-        };
-        let mut order = HashMap::default();
-        for row in &batch {
-            order.entry(group_of(row)).or_insert((row.key, row.head.kind));
+        let is_older = are_older(&batch, by_record, first);
+        if !is_older.is_empty() {
+            let mut is_older = is_older.into_iter();
+            return Ok(batch.into_iter().partition(|_| is_older.next().unwrap_or_default()));
         }
-        let mut groups: Vec<_> = order.into_iter().collect();
-        if groups.len() < 2 {
-            continue;
-        }
-        // A unit's visit comes before its aggregates, whatever their keys.
-        order::by_number(&mut groups, |(_, (key, kind))| key.behind_kind(*kind));
-        let older_groups = first.unwrap_or(groups.len() / 2).clamp(1, groups.len());
-        let older: HashSet<_> = groups.into_iter().take(older_groups).map(|(group, _)| group).collect();
-        return Ok(batch.into_iter().partition(|row| older.contains(&group_of(row))));
     }
     Err(batch)
+}
+
+// Of each row whether it goes with the older half; nothing where the batch is but one unit (or record).
+fn are_older<B>(batch: &Batch<B>, by_record: bool, first: Option<usize>) -> Vec<bool> {
+    fn group_of<B>(row: &Row<B>, by_record: bool) -> (Option<Kind>, &str) {
+        if by_record { (Some(row.head.kind), &row.head.id) } else { (None, unit_of(row)) }
+    }
+    let mut order = HashMap::default();
+    for row in batch {
+        order.entry(group_of(row, by_record)).or_insert((row.key, row.head.kind));
+    }
+    let mut groups: Vec<_> = order.into_iter().collect();
+    if groups.len() < 2 {
+        return Vec::new();
+    }
+    // A unit's visit comes before its aggregates, whatever their keys.
+    order::by_number(&mut groups, |(_, (key, kind))| key.behind_kind(*kind));
+    let older_groups = first.unwrap_or(groups.len() / 2).clamp(1, groups.len());
+    let older: HashSet<_> = groups.into_iter().take(older_groups).map(|(group, _)| group).collect();
+    batch.iter().map(|row| older.contains(&group_of(row, by_record))).collect()
 }
 
 /// Records that the server has named as bad, with its words.

@@ -95,7 +95,7 @@ impl<M: Medium> Run<M> {
         scene.network.tells_date.set(random.chance(50));
         scene.network.most_bytes.set(policy.max_body_bytes);
         let engine = scene.closed_worker();
-        let poison_percent = *random.pick(&[0, 0, 1, 3, 10]);
+        let poison_percent = *random.pick(&[0, 0, 0, 0, 1, 1, 2, 6]);
         let model = Model { may_archive: scene.network.tells_date.get(), ..Model::default() };
         let mut run = Self { scene, model, engine, policy, poison_percent, serial: 0, logins: 0, file: None };
         run.restart().await;
@@ -543,7 +543,7 @@ impl<M: Medium> Run<M> {
             self.apply_settings().await;
             let mut before = u64::MAX;
             let mut unmoved = 0;
-            while unmoved < 12 {
+            while unmoved < 8 {
                 self.scene.world.sleep(90_000_000);
                 self.sync(false, u64::MAX).await;
                 let left = self.status().await.pending.total();

@@ -1,11 +1,11 @@
 //! A store with a disk's ways: it takes time, and it fails when it is told to.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use heyho_sync::ports::store::memory::MemoryStore;
-use heyho_sync::ports::store::{Answer, Decide, Pending, Query, Row, Store, StoreError, Table};
+use heyho_sync::ports::store::{Answer, Change, Decide, Pending, Query, Row, Store, StoreError, Table};
 use heyho_sync::words::key::{KeyRange, RowKey};
 
 use crate::world::World;
@@ -48,6 +48,8 @@ pub struct Disk<M = MemoryStore> {
     pub unreadable: RefCell<BTreeSet<(Table, RowKey)>>,
     /// Nothing works before the next rebuilding.
     pub broken: Cell<bool>,
+    /// The last place of each epoch that was ever taken in an outbox.
+    pub last_places: RefCell<BTreeMap<(Table, u32), RowKey>>,
 }
 
 impl Disk {
@@ -66,12 +68,23 @@ impl<M: Medium> Disk<M> {
             most_rows_read: Cell::default(),
             unreadable: RefCell::default(),
             broken: Cell::new(false),
+            last_places: RefCell::default(),
         })
     }
 
     fn count_rows(&self, answers: &[Answer<M::Body>]) {
         let of = |answer: &Answer<M::Body>| if let Answer::Rows(rows) = answer { rows.len() } else { 0 };
         self.most_rows_read.set(self.most_rows_read.get().max(answers.iter().map(of).sum()));
+    }
+
+    // What `Change::Insert` asks for: rows of an outbox come behind all others of their epoch.
+    fn note_places(&self, mut taken: Vec<(Table, RowKey)>) {
+        taken.sort_unstable();
+        let mut last_places = self.last_places.borrow_mut();
+        for (table, key) in taken {
+            let before = last_places.insert((table, key.epoch()), key);
+            assert!(before.is_none_or(|before| before < key), "a row comes before one that was there");
+        }
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -119,6 +132,13 @@ impl<M: Medium> Disk<M> {
     }
 }
 
+fn place_in_outbox<B>(change: &Change<B>) -> Option<(Table, RowKey)> {
+    match change {
+        Change::Insert(table @ Table::Outbox(_), row) => Some((*table, row.key)),
+        _ => None,
+    }
+}
+
 /// A worker's connection to the disk.
 #[derive(Debug)]
 pub struct DiskStore<M = MemoryStore> {
@@ -162,9 +182,17 @@ impl<M: Medium> Store for DiskStore<M> {
             }
             self.disk.check()?;
             let asked = self.disk.asked(queries);
-            let mut decide = |found| decide(self.disk.readable(queries, found));
+            let mut taken = Vec::new();
+            let mut decide = |found| {
+                let changes = decide(self.disk.readable(queries, found))?;
+                taken = changes.iter().filter_map(place_in_outbox).collect();
+                Some(changes)
+            };
             let transaction = self.connection.transact(asked.as_deref().unwrap_or(queries), &mut decide);
             let result = self.world.really(transaction).await;
+            if result.is_ok() {
+                self.disk.note_places(taken);
+            }
             self.world.pass(0).await;
             match fault {
                 StorageFault::FailsAfterCommit(error) if result.is_ok() => {
