@@ -32,6 +32,17 @@ const OPTIONS = ["options/options.html", 'body[data-ready="true"]'];
 const marked = (testId) => `[data-testid="${testId}"]`;
 
 class Either {
+  constructor(world, options) {
+    this.world = world;
+    this.options = options;
+  }
+
+  static async begin(world, options = {}) {
+    const either = new this(world, { ...options });
+    await either.start();
+    return either;
+  }
+
   /** Sends the background a message. Returns its answer; one that tells of a failure is thrown. */
   async ask(message) {
     const reply = await this.send(message);
@@ -84,29 +95,18 @@ class Either {
 }
 
 class EitherChromium extends Either {
-  #world;
-  #options;
-
-  static async begin(world, options) {
-    const either = new EitherChromium();
-    either.#world = world;
-    either.#options = options;
-    await either.start();
-    return either;
-  }
-
-  async start({ asksForConsent = this.#options.asksForConsent ?? false, ...changed } = {}) {
-    Object.assign(this.#options, changed);
-    const { port, extension } = this.#options;
+  async start({ asksForConsent = this.options.asksForConsent ?? false, ...changed } = {}) {
+    Object.assign(this.options, changed);
+    const { port, extension } = this.options;
     const proxied = [`--proxy-server=127.0.0.1:${port}`, "--proxy-bypass-list=<-loopback>"];
     this.browser = await launchChromium({
-      profile: path.join(this.#world.folder, "profile"),
+      profile: path.join(this.world.folder, "profile"),
       args: port ? proxied : [],
       asksForConsent,
       ...(extension ? { extension } : {}),
     });
     const { browser } = this;
-    this.#world.endsWith(() => browser.close());
+    this.world.endsWith(() => browser.close());
     this.page = await browser.context.newPage();
     await this.openPopup();
   }
@@ -156,7 +156,7 @@ class EitherChromium extends Either {
 
   /** Puts another release in the place of the extension that runs, as the browser does with an update. */
   async update(folder) {
-    const { extension } = this.#options;
+    const { extension } = this.options;
     const { context } = this.browser;
     await rm(extension, { recursive: true });
     await cp(folder, extension, { recursive: true });
@@ -175,20 +175,9 @@ class EitherChromium extends Either {
 }
 
 class EitherFirefox extends Either {
-  #world;
-  #options;
-
-  static async begin(world, options) {
-    const either = new EitherFirefox();
-    either.#world = world;
-    either.#options = options;
-    await either.start();
-    return either;
-  }
-
-  async start({ asksForConsent = this.#options.asksForConsent ?? false, ...changed } = {}) {
-    Object.assign(this.#options, changed);
-    const { port, extension, keepsProfile, preferences = {} } = this.#options;
+  async start({ asksForConsent = this.options.asksForConsent ?? false, ...changed } = {}) {
+    Object.assign(this.options, changed);
+    const { port, extension, keepsProfile, preferences = {} } = this.options;
     const proxied = {
       "network.proxy.type": 1,
       "network.proxy.http": "127.0.0.1",
@@ -200,11 +189,11 @@ class EitherFirefox extends Either {
       {
         asksForConsent,
         ...(extension ? { extension } : {}),
-        ...(keepsProfile ? { profile: path.join(this.#world.folder, "profile") } : {}),
+        ...(keepsProfile ? { profile: path.join(this.world.folder, "profile") } : {}),
       },
     );
     const { firefox } = this;
-    this.#world.endsWith(() => firefox.close());
+    this.world.endsWith(() => firefox.close());
     await this.openPopup();
   }
 
@@ -269,8 +258,8 @@ class EitherFirefox extends Either {
 
 /** @type {Record<string, (world: any, options?: Options) => Promise<any>>} */
 export const BROWSERS = {
-  Chromium: (world, options = {}) => EitherChromium.begin(world, { ...options }),
-  Firefox: (world, options = {}) => EitherFirefox.begin(world, { ...options }),
+  Chromium: (world, options) => EitherChromium.begin(world, options),
+  Firefox: (world, options) => EitherFirefox.begin(world, options),
 };
 
 /** The folder with the extension as it was built for a browser. */
