@@ -480,6 +480,48 @@ fn a_wait_that_one_of_several_requests_is_asked_for_holds_for_all_of_them() {
 }
 
 #[test]
+fn a_wait_is_kept_though_the_disk_fails_at_any_write_beside_it() {
+    let busy = Answer { status: 503, retry_after: Some("90".into()), ..Answer::default() };
+    let click = RunOptions { by_hand: true, ..RunOptions::default() };
+    for writes in 0..8 {
+        let scene = Scene::default();
+        let engine = scene.worker();
+        scene.record(&engine, 0..400);
+        let faults = [None, Some(NetworkFault::Instead(busy.clone()))];
+        scene.network.faults.borrow_mut().extend(faults);
+        let told_as_failed = StorageFault::FailsAfterCommit(StoreError::Failed("AbortError".into()));
+        let faults = (0..writes).map(|_| StorageFault::None).chain([told_as_failed]);
+        scene.disk.faults.borrow_mut().extend(faults);
+        // The network's own referee fails where a request comes too early.
+        let _ = scene.world.run(engine.sync(click));
+        let _ = scene.world.run(engine.sync(click));
+        scene.disk.faults.take();
+        scene.world.sleep(100_000);
+        scene.sync(&engine);
+        assert_eq!((scene.stored(), scene.rows_left()), (800, 0));
+    }
+}
+
+#[test]
+fn a_wait_that_one_server_has_asked_for_does_not_hold_at_the_next() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    let busy = Answer { status: 429, retry_after: Some("7200".into()), ..Answer::default() };
+    scene.network.fail_next(NetworkFault::Instead(busy));
+    scene.sync(&engine);
+    scene.network.other.borrow_mut().tokens = [("token-9".into(), "user-1".into())].into();
+    let changed = engine.change_settings(|settings| {
+        settings.server_url = SERVER_URLS[1].to_owned();
+        settings.session = Some(Session { access_token: "token-9".into(), ..session("user-1").unwrap() });
+    });
+    scene.world.run(changed).unwrap();
+    scene.record(&engine, 1..2);
+    assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+    assert_eq!(scene.network.other.borrow().stored["user-1"].len(), 2);
+}
+
+#[test]
 fn an_excluded_site_is_not_kept_from_the_moment_it_is_excluded() {
     let scene = Scene::default();
     let engine = scene.worker();

@@ -105,9 +105,12 @@ where
         let before = self.settings();
         let mut after = (*before).clone();
         change(&mut after);
-        // A login is good for the server that gave it, and is shown to no other (rule 10).
-        if after.origin() != before.origin() && after.session == before.session {
-            after.session = None;
+        // A login is good for the server that gave it, and is shown to no other (rule 10); so is a wait.
+        if after.origin() != before.origin() {
+            self.heeds.set(None);
+            if after.session == before.session {
+                after.session = None;
+            }
         }
         let owner = after.owner();
         let owner_changes = self.outbox.overview().await?.books.owner() != owner.as_ref();

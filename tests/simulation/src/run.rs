@@ -543,7 +543,7 @@ impl<M: Medium> Run<M> {
             self.apply_settings().await;
             let mut before = u64::MAX;
             let mut unmoved = 0;
-            while unmoved < 8 {
+            while unmoved < 12 {
                 self.scene.world.sleep(90_000_000);
                 self.sync(false, u64::MAX).await;
                 let left = self.status().await.pending.total();
