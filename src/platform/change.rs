@@ -11,7 +11,7 @@ use super::failure::failure;
 use super::query::{Met, first_singles, kind_of, lists, numbers, segments_in};
 use super::row::{JsBody, to_stored};
 use super::schema;
-use super::segment::{self, Segment};
+use super::segment::{self, Segment, Shelf};
 use crate::ports::store::{Change, Row, StoreError, Table};
 use crate::words::key::KeyRange;
 use crate::words::kind::Kind;
@@ -29,7 +29,7 @@ struct Losing {
 pub async fn apply_all(
     transaction: Transaction,
     changes: &[Change<JsBody>],
-    met: &RefCell<Met>,
+    met: &RefCell<Met<'_>>,
     commits_early: bool,
 ) -> Result<(), StoreError> {
     let mut losing = Vec::new();
@@ -55,9 +55,10 @@ pub async fn put_together(
     transaction: Transaction,
     table: Table,
     range: KeyRange,
+    shelf: &Shelf,
     commits_early: bool,
 ) -> Result<(), StoreError> {
-    let met = RefCell::default();
+    let met = Met::new(shelf);
     let singles = first_singles(&transaction, table, range, segment::TIDIED_ROWS).await?;
     let rows: Vec<&Row<JsBody>> = singles.iter().collect();
     let mut requests = Vec::new();
@@ -70,12 +71,12 @@ pub async fn put_together(
             from += together.len();
             let (Some(first), Some(last)) = (together.first(), together.last()) else { break };
             let meets = |segment: &Segment| segment.first <= last.key && first.key <= segment.last;
-            let stored = segment::to_stored(together).filter(|_| !segments.iter().any(meets));
-            if let Some(stored) = stored {
+            let made = segment::of_rows(together).filter(|_| !segments.iter().any(meets));
+            if let Some(made) = made {
                 let store = || transaction.store(schema::store_of(table)).map_err(failure);
                 let gone = KeyRange::closed(first.key, last.key);
                 requests.push(delete(store()?, numbers(gone)?.into()));
-                requests.push(add(store()?, stored));
+                requests.push(add(store()?, made.value().clone()));
             }
         }
     }
@@ -86,7 +87,7 @@ fn requests(
     transaction: &Transaction,
     changes: &[Change<JsBody>],
     mut losing: Vec<Losing>,
-    met: &Met,
+    met: &Met<'_>,
 ) -> Result<Vec<Request>, StoreError> {
     let store = |name: &str| transaction.store(name).map_err(failure);
     let kept_apart: Vec<Table> = losing.iter().map(|losing| losing.table).collect();
@@ -112,8 +113,8 @@ fn requests(
                 };
                 let store = store(schema::store_of(*table))?;
                 match together {
-                    Some((stored, length)) => {
-                        requests.push(add(store, stored));
+                    Some((made, length)) => {
+                        requests.push(add(store, made.value().clone()));
                         rest = others.get(length - 1..).unwrap_or_default();
                     }
                     None => {
@@ -128,7 +129,8 @@ fn requests(
                     requests.push(delete(store(schema::store_of(*table))?, numbers(*range)?.into()));
                 }
                 if let Some(place) = losing.iter().position(|losing| losing.table == *table) {
-                    carve(&losing.swap_remove(place), || store(schema::store_of(*table)), &mut requests)?;
+                    let store = || store(schema::store_of(*table));
+                    carve(&losing.swap_remove(place), store, met.shelf(), &mut requests)?;
                 }
             }
         }
@@ -137,7 +139,7 @@ fn requests(
 }
 
 // The segment that a row begins with those that are inserted behind it, and how many rows it has.
-fn together(table: Table, first: &Row<JsBody>, others: &[Change<JsBody>]) -> Option<(JsValue, usize)> {
+fn together(table: Table, first: &Row<JsBody>, others: &[Change<JsBody>]) -> Option<(Segment, usize)> {
     if !matches!(table, Table::Outbox(_)) {
         return None;
     }
@@ -147,7 +149,7 @@ fn together(table: Table, first: &Row<JsBody>, others: &[Change<JsBody>]) -> Opt
     });
     let rows: Vec<&Row<JsBody>> = std::iter::once(first).chain(behind).take(segment::MAX_ROWS).collect();
     let length = segment::length(&rows)?;
-    Some((segment::to_stored(rows.get(..length)?)?, length))
+    Some((segment::of_rows(rows.get(..length)?)?, length))
 }
 
 // Takes rows out of segments. Those of which nothing stays go together; the other rows of one become a segment again, or
@@ -155,6 +157,7 @@ fn together(table: Table, first: &Row<JsBody>, others: &[Change<JsBody>]) -> Opt
 fn carve(
     losing: &Losing,
     store: impl Fn() -> Result<IdbStore, StoreError>,
+    shelf: &Shelf,
     requests: &mut Vec<Request>,
 ) -> Result<(), StoreError> {
     let goes = |place| losing.ranges.iter().any(|range| range.contains(place));
@@ -180,8 +183,11 @@ fn carve(
         }
         requests.push(delete(store()?, segment.key()));
         let fits = segment::length(&staying).is_some_and(|length| length == staying.len());
-        match segment::to_stored(&staying).filter(|_| fits) {
-            Some(stored) => requests.push(add(store()?, stored)),
+        match segment::of_rows(&staying).filter(|_| fits) {
+            Some(made) => {
+                shelf.put(&made);
+                requests.push(add(store()?, made.value().clone()));
+            }
             None => {
                 for row in staying {
                     requests.push(add(store()?, to_stored(row)));

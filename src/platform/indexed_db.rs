@@ -15,6 +15,7 @@ use super::change::{apply_all, put_together};
 use super::failure::failure;
 use super::query::{Met, answers};
 use super::row::JsBody;
+use super::segment::Shelf;
 use super::{generations, reserve, schema};
 use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError, Table};
 use crate::words::key::KeyRange;
@@ -27,6 +28,7 @@ pub struct IndexedDb {
     current: RefCell<Option<String>>,
     connection: RefCell<Option<Rc<Rexie>>>,
     commits_early: bool,
+    shelf: Shelf,
     // Whether the reserve needs no more looking after in this worker's life.
     reserved: Cell<bool>,
 }
@@ -35,7 +37,8 @@ impl IndexedDb {
     /// The database `name`; opened, and created if need be, by the first transaction.
     pub fn new(name: String) -> Self {
         let (current, connection) = (RefCell::new(None), RefCell::new(None));
-        Self { name, current, connection, commits_early: is_chromium(), reserved: Cell::new(false) }
+        let (shelf, reserved) = (Shelf::default(), Cell::new(false));
+        Self { name, current, connection, commits_early: is_chromium(), shelf, reserved }
     }
 
     /// Closes the connection; the next transaction opens a new one.
@@ -99,14 +102,14 @@ impl Store for IndexedDb {
             let is_asked = |store: &&str| queries.iter().any(|query| store_for(query) == *store);
             let stores: Vec<&str> = schema::ALL.into_iter().filter(is_asked).collect();
             let transaction = self.begin(&stores, TransactionMode::ReadOnly).await?;
-            answers(&transaction, queries, &RefCell::default()).await
+            answers(&transaction, queries, &Met::new(&self.shelf)).await
         })
     }
 
     fn transact<'a>(&'a self, queries: &'a [Query], decide: Decide<'a, JsBody>) -> Pending<'a, ()> {
         Box::pin(async move {
             let transaction = self.begin(&schema::ALL, TransactionMode::ReadWrite).await?;
-            let met = RefCell::<Met>::default();
+            let met = Met::new(&self.shelf);
             if let Some(changes) = decide(answers(&transaction, queries, &met).await?) {
                 let applied = apply_all(transaction, &changes, &met, self.commits_early).await;
                 // What frees room has to be written too: it gets the reserve, at its next attempt.
@@ -123,6 +126,7 @@ impl Store for IndexedDb {
     }
 
     fn rests(&self) {
+        self.shelf.clear();
         if !self.reserved.replace(true) {
             let name = self.name.clone();
             spawn_local(async move { drop(reserve::keep(&name).await) });
@@ -132,7 +136,7 @@ impl Store for IndexedDb {
     fn tidy(&self, table: Table, range: KeyRange) -> Pending<'_, ()> {
         Box::pin(async move {
             let transaction = self.begin(&[schema::store_of(table)], TransactionMode::ReadWrite).await?;
-            put_together(transaction, table, range, self.commits_early).await
+            put_together(transaction, table, range, &self.shelf, self.commits_early).await
         })
     }
 

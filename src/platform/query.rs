@@ -12,17 +12,17 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::failure::failure;
 use super::row::{JsBody, from_number, from_stored, key_of, to_number};
 use super::schema;
-use super::segment::{self, Segment};
+use super::segment::{self, Segment, Shelf};
 use crate::ports::store::{Answer, Query, Row, StoreError, Table};
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::Kind;
 use crate::words::order;
 
 /// What a transaction has met: the segments, and where it has looked for all that is there.
-#[derive(Default)]
-pub struct Met {
+pub struct Met<'a> {
     segments: Vec<(Table, Segment)>,
     looked: Vec<Looked>,
+    shelf: &'a Shelf,
 }
 
 struct Looked {
@@ -31,7 +31,17 @@ struct Looked {
     singles: bool,
 }
 
-impl Met {
+impl<'a> Met<'a> {
+    /// Nothing yet, in this worker.
+    pub fn new(shelf: &'a Shelf) -> RefCell<Self> {
+        RefCell::new(Self { segments: Vec::new(), looked: Vec::new(), shelf })
+    }
+
+    /// The segments that the worker knows.
+    pub const fn shelf(&self) -> &'a Shelf {
+        self.shelf
+    }
+
     fn note(&mut self, looked: Looked, segments: Vec<Segment>) {
         let table = looked.table;
         self.looked.push(looked);
@@ -60,7 +70,7 @@ impl Met {
 async fn answer(
     transaction: &Transaction,
     query: &Query,
-    met: &RefCell<Met>,
+    met: &RefCell<Met<'_>>,
 ) -> Result<Answer<JsBody>, StoreError> {
     let table = |table: Table| transaction.store(schema::store_of(table)).map_err(failure);
     match query {
@@ -80,7 +90,10 @@ async fn answer(
         }
         Query::Last { range, .. } if range.is_empty() => Ok(Answer::Rows(Vec::new())),
         Query::Last { table: name, range } => {
-            last(&table(*name)?, *name, *range).await.map(|row| Answer::Rows(row.into_iter().collect()))
+            let shelf = met.borrow().shelf();
+            last(&table(*name)?, *name, *range, shelf)
+                .await
+                .map(|row| Answer::Rows(row.into_iter().collect()))
         }
         Query::Revisions { table: name, id } => {
             let index = table(*name)?.index(schema::BY_ID).map_err(failure)?;
@@ -108,7 +121,7 @@ async fn answer(
 pub async fn answers(
     transaction: &Transaction,
     queries: &[Query],
-    met: &RefCell<Met>,
+    met: &RefCell<Met<'_>>,
 ) -> Result<Vec<Answer<JsBody>>, StoreError> {
     let mut requests: Vec<_> =
         queries.iter().map(|query| maybe_done(answer(transaction, query, met).boxed_local())).collect();
@@ -136,9 +149,10 @@ async fn places(
     mut range: KeyRange,
     limit: usize,
     rows: bool,
-    met: &RefCell<Met>,
+    met: &RefCell<Met<'_>>,
 ) -> Result<Vec<Place>, StoreError> {
     let mut found: Vec<Place> = Vec::new();
+    let shelf = met.borrow().shelf();
     while !range.is_empty() && found.len() < limit {
         let wanted = limit - found.len();
         let most_segments = wanted.div_ceil(segment::MAX_ROWS);
@@ -150,7 +164,7 @@ async fn places(
                     false => store.get_all_keys(single, limit_of(wanted)).await,
                 }
             },
-            segments_of(store, table, range, most_segments),
+            segments_of(store, table, range, most_segments, rows, shelf),
         )
         .await;
         let (singles, segments) = (singles.map_err(failure)?, segments?);
@@ -167,7 +181,7 @@ async fn places(
         // Nothing lies across the end where something ends just there.
         let ends = [singles.last().and_then(place_of), segments.last().map(|segment| segment.last)];
         if here.to == range.to && !ends.contains(&Some(range.to.previous())) {
-            segments.extend(segment_across(store, table, range.to).await?);
+            segments.extend(segment_across(store, table, range.to, shelf).await?);
         }
         let before = found.len();
         let looked = Looked { table, range: here, singles: !singles.is_empty() };
@@ -195,18 +209,31 @@ async fn places(
     Ok(found)
 }
 
-// The first segments that end in a range, in their order; whether there may be more.
+// The first segments that end in a range, in their order; whether there may be more. Those that are to be `kept` are asked
+// for whole; of the others only what isn't known.
 async fn segments_of(
     store: &IdbStore,
     table: Table,
     range: KeyRange,
     limit: usize,
+    kept: bool,
+    shelf: &Shelf,
 ) -> Result<(Vec<Segment>, bool), StoreError> {
     if !matches!(table, Table::Outbox(_)) {
         return Ok((Vec::new(), false));
     }
+    if !kept {
+        let keys = store.get_all_keys(Some(lists(range)?), limit_of(limit)).await.map_err(failure)?;
+        if let Some(known) = keys.iter().map(|key| shelf.find(key)).collect() {
+            return Ok((known, keys.len() >= limit));
+        }
+    }
     let found = store.get_all(Some(lists(range)?), limit_of(limit)).await.map_err(failure)?;
-    Ok((found.iter().cloned().filter_map(Segment::from_stored).collect(), found.len() >= limit))
+    let segments: Vec<Segment> = found.iter().cloned().filter_map(Segment::from_stored).collect();
+    if kept {
+        segments.iter().for_each(|segment| shelf.put(segment));
+    }
+    Ok((segments, found.len() >= limit))
 }
 
 // The segment that begins before a place, and ends there or behind it: in the same epoch, like all of its rows.
@@ -214,6 +241,7 @@ async fn segment_across(
     store: &IdbStore,
     table: Table,
     place: RowKey,
+    shelf: &Shelf,
 ) -> Result<Option<Segment>, StoreError> {
     let behind = KeyRange { from: place, to: place.previous().behind_epoch() };
     if behind.is_empty() || !matches!(table, Table::Outbox(_)) {
@@ -221,7 +249,10 @@ async fn segment_across(
     }
     let mut keys = store.get_all_keys(Some(lists(behind)?), Some(1)).await.map_err(failure)?;
     match keys.pop().filter(|key| segment::first_of(key).is_some_and(|first| first < place)) {
-        Some(key) => Ok(store.get(key).await.map_err(failure)?.and_then(Segment::from_stored)),
+        Some(key) => match shelf.find(&key) {
+            Some(known) => Ok(Some(known)),
+            None => Ok(store.get(key).await.map_err(failure)?.and_then(Segment::from_stored)),
+        },
         None => Ok(None),
     }
 }
@@ -243,7 +274,12 @@ pub async fn first_singles(
 }
 
 // The last row of a range.
-async fn last(store: &IdbStore, table: Table, range: KeyRange) -> Result<Option<Row<JsBody>>, StoreError> {
+async fn last(
+    store: &IdbStore,
+    table: Table,
+    range: KeyRange,
+    shelf: &Shelf,
+) -> Result<Option<Row<JsBody>>, StoreError> {
     let before = |range| store.scan(Some(range), Some(1), None, Some(Direction::Prev));
     let values = |found: Vec<(JsValue, JsValue)>| found.into_iter().map(|(_, value)| value);
     let single = before(numbers(range)?).await.map_err(failure)?;
@@ -251,7 +287,7 @@ async fn last(store: &IdbStore, table: Table, range: KeyRange) -> Result<Option<
     if matches!(table, Table::Outbox(_)) {
         let ends_within = before(lists(range)?).await.map_err(failure)?;
         let mut segments: Vec<Segment> = values(ends_within).filter_map(Segment::from_stored).collect();
-        segments.extend(segment_across(store, table, range.to).await?);
+        segments.extend(segment_across(store, table, range.to, shelf).await?);
         for segment in segments {
             rows.extend(segment.rows(kind_of(table)).unwrap_or_default());
         }
@@ -280,7 +316,7 @@ pub async fn segments_in(
     transaction: &Transaction,
     table: Table,
     ranges: &[KeyRange],
-    met: &RefCell<Met>,
+    met: &RefCell<Met<'_>>,
 ) -> Result<Vec<Segment>, StoreError> {
     let is_known = |range: &&KeyRange| met.borrow().looked_at(table, **range).is_some();
     let unknown: Vec<KeyRange> = ranges.iter().filter(|range| !is_known(range)).copied().collect();
@@ -289,8 +325,9 @@ pub async fn segments_in(
     if let (Some(from), Some(to)) = (from, to) {
         let range = KeyRange { from, to };
         let store = transaction.store(schema::store_of(table)).map_err(failure)?;
-        let (mut found, _) = segments_of(&store, table, range, usize::MAX).await?;
-        found.extend(segment_across(&store, table, range.to).await?);
+        let shelf = met.borrow().shelf();
+        let (mut found, _) = segments_of(&store, table, range, usize::MAX, false, shelf).await?;
+        found.extend(segment_across(&store, table, range.to, shelf).await?);
         met.borrow_mut().note(Looked { table, range, singles: true }, found);
     }
     let met = met.borrow();

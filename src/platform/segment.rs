@@ -5,10 +5,14 @@
 //! wait. Rows of an outbox come behind all others of their epoch ([`crate::ports::store::Change::Insert`]), so that no two segments
 //! overlap: in the order of their last places they are in the order of all their rows. A segment lies within one epoch.
 //!
-//! Its key is `[last place, first place]`. IndexedDB sorts lists behind all numbers, so that segments and single rows
-//! share a table and never meet in a range.
+//! Its key is `[last place, first place, a random number]`. IndexedDB sorts lists behind all numbers, so that segments and
+//! single rows share a table and never meet in a range. A segment is never changed: rows that leave it make another one
+//! of the rest, with a number of its own. So whoever has read one may know it again by its key ([`Shelf`]).
 
-use js_sys::{Array, JsString, Object, Reflect};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use js_sys::{Array, JsString, Math, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::row::{JsBody, from_number, to_number};
@@ -29,6 +33,9 @@ pub const TIDIED_ROWS: usize = 500;
 /// Most bytes of a segment's bodies.
 const MAX_BYTES: u64 = 48 * 1024;
 
+// A full window of each kind, what is in flight, and what the next ones are cut from.
+const MOST_KEPT: usize = 64;
+
 // Neither stands in what is put together here: a row with one of them is stored by itself.
 const FIELD: char = '\u{1f}';
 const ROW: char = '\u{1e}';
@@ -43,19 +50,26 @@ pub struct Segment {
     pub first: RowKey,
     /// The place of its last row.
     pub last: RowKey,
+    /// What tells it from every other of these places.
+    mark: f64,
     value: JsValue,
 }
 
 impl Segment {
     /// The segment of a stored object; none where the object's key is none of a segment.
     pub fn from_stored(value: JsValue) -> Option<Self> {
-        let (first, last) = span_of(&Reflect::get(&value, &schema::KEY.into()).ok()?)?;
-        Some(Self { first, last, value })
+        let (first, last, mark) = span_of(&Reflect::get(&value, &schema::KEY.into()).ok()?)?;
+        Some(Self { first, last, mark, value })
     }
 
     /// Its key.
     pub fn key(&self) -> JsValue {
-        key_of(self.first, self.last).into()
+        Reflect::get(&self.value, &schema::KEY.into()).unwrap_or_default()
+    }
+
+    /// The object as it is stored.
+    pub const fn value(&self) -> &JsValue {
+        &self.value
     }
 
     /// Its rows in their order; none where it can't be read.
@@ -68,36 +82,59 @@ impl Segment {
     }
 }
 
-/// The object that holds these rows of one kind, in the order of their places; none where they can't be put together.
-pub fn to_stored(rows: &[&Row<JsBody>]) -> Option<JsValue> {
-    let (first, last) = (rows.first()?, rows.last()?);
+/// Segments that this worker has read or written lately: what is settled was read just before.
+#[derive(Debug, Default)]
+pub struct Shelf(RefCell<VecDeque<Segment>>);
+
+impl Shelf {
+    /// Keeps a segment for a while.
+    pub fn put(&self, segment: &Segment) {
+        let mut kept = self.0.borrow_mut();
+        if kept.iter().all(|known| known.mark != segment.mark) {
+            kept.truncate(MOST_KEPT - 1);
+            kept.push_front(segment.clone());
+        }
+    }
+
+    /// The segment with this key, if it is kept.
+    pub fn find(&self, key: &JsValue) -> Option<Segment> {
+        let (first, last, mark) = span_of(key)?;
+        let is_meant = |known: &&Segment| known.mark == mark && known.last == last && known.first == first;
+        self.0.borrow().iter().find(is_meant).cloned()
+    }
+
+    /// Keeps none any more.
+    pub fn clear(&self) {
+        self.0.take();
+    }
+}
+
+/// The segment of these rows of one kind, in the order of their places; none where they can't be put together.
+pub fn of_rows(rows: &[&Row<JsBody>]) -> Option<Segment> {
+    let (first, last) = (rows.first()?.key, rows.last()?.key);
     let (heads, ids, bodies) = (text_of(rows)?, Array::new(), Array::new());
     for row in rows {
         ids.push(&row.head.id.as_str().into());
         bodies.push(&row.body.0);
     }
-    let stored = Object::new();
-    let key = key_of(first.key, last.key);
+    let (stored, mark) = (Object::new(), Math::random());
+    let key = Array::of3(&to_number(last).into(), &to_number(first).into(), &mark.into());
     for (name, value) in
         [(schema::KEY, key.as_ref()), (schema::ID, ids.as_ref()), (HEADS, &heads), (BODIES, bodies.as_ref())]
     {
         Reflect::set(&stored, &name.into(), value).ok()?;
     }
-    Some(stored.into())
+    Some(Segment { first, last, mark, value: stored.into() })
 }
 
 /// The place of the first row of the segment with this key.
 pub fn first_of(key: &JsValue) -> Option<RowKey> {
-    span_of(key).map(|(first, _)| first)
+    span_of(key).map(|(first, _, _)| first)
 }
 
-fn span_of(key: &JsValue) -> Option<(RowKey, RowKey)> {
+fn span_of(key: &JsValue) -> Option<(RowKey, RowKey, f64)> {
     let key = key.dyn_ref::<Array>()?;
-    Some((from_number(&key.get(1))?, from_number(&key.get(0))?))
-}
-
-fn key_of(first: RowKey, last: RowKey) -> Array {
-    Array::of2(&to_number(last).into(), &to_number(first).into())
+    Some((from_number(&key.get(1))?, from_number(&key.get(0))?, key.get(2).as_f64().unwrap_or(f64::NAN)))
 }
 
 /// How many of the first rows make a segment; none where they are too few, or not in order within one epoch.

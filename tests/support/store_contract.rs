@@ -604,9 +604,9 @@ pub async fn rows_that_came_together_are_read_found_and_deleted_one_by_one<S: St
     assert_same(&read_one(&store, last).await.rows()[0], &full(197));
 }
 
-// What is promised, on a list: rows come at the end of their epoch, and ranges go.
+// What is promised, on a list: rows come at the end of their epoch, and ranges go. One context sees what another did.
 pub async fn whatever_comes_and_goes_it_holds_what_a_plain_list_holds<S: Store>(open: impl Fn() -> S) {
-    let store = open();
+    let contexts = [open(), open()];
     let mut list: Vec<(RowKey, String)> = Vec::new();
     let mut seed = 7_u64;
     let mut random = move |below: u64| {
@@ -615,6 +615,7 @@ pub async fn whatever_comes_and_goes_it_holds_what_a_plain_list_holds<S: Store>(
     };
     let mut next = 1;
     for step in 0..120 {
+        let store = &contexts[random(2) as usize];
         let mut changes = Vec::new();
         if random(3) > 0 {
             let most = if random(3) > 0 { 19 } else { 260 };
@@ -636,7 +637,7 @@ pub async fn whatever_comes_and_goes_it_holds_what_a_plain_list_holds<S: Store>(
             }
         }
         list.sort();
-        change(&store, changes).await.unwrap();
+        change(store, changes).await.unwrap();
         if random(4) == 0 {
             store.tidy(VISITS, KeyRange::rest_of_epoch(RowKey::first_of(1))).await.unwrap();
             store.tidy(VISITS, KeyRange::rest_of_epoch(RowKey::first_of(2))).await.unwrap();
@@ -647,16 +648,16 @@ pub async fn whatever_comes_and_goes_it_holds_what_a_plain_list_holds<S: Store>(
         let limit = if random(4) == 0 { usize::MAX } else { random(400) as usize };
         let within: Vec<&(RowKey, String)> = list.iter().filter(|(key, _)| asked.contains(*key)).collect();
         let expected: Vec<RowKey> = within.iter().take(limit).map(|(key, _)| *key).collect();
-        assert_eq!(keys(&store, VISITS, asked, limit).await, expected, "step {step}");
-        let found = rows(&store, VISITS, asked, limit).await;
+        assert_eq!(keys(store, VISITS, asked, limit).await, expected, "step {step}");
+        let found = rows(store, VISITS, asked, limit).await;
         assert_eq!(found.iter().map(|row| row.key).collect::<Vec<_>>(), expected, "step {step}");
-        let last = read_one(&store, Query::Last { table: VISITS, range: asked }).await.rows();
+        let last = read_one(store, Query::Last { table: VISITS, range: asked }).await.rows();
         assert_eq!(last.first().map(|row| row.key), within.last().map(|(key, _)| *key), "step {step}");
         let id = format!("record {}", random(next));
         let of_id: Vec<RowKey> = list.iter().filter(|(_, of)| *of == id).map(|(key, _)| *key).collect();
         let asked = Query::KeysOf { table: VISITS, id: id.clone() };
-        assert_eq!(read_one(&store, asked).await.keys(), of_id, "step {step}");
-        let revisions = read_one(&store, Query::Revisions { table: VISITS, id }).await.rows();
+        assert_eq!(read_one(store, asked).await.keys(), of_id, "step {step}");
+        let revisions = read_one(store, Query::Revisions { table: VISITS, id }).await.rows();
         assert_eq!(revisions.iter().map(|row| row.key).collect::<Vec<_>>(), of_id, "step {step}");
     }
 }
