@@ -20,7 +20,7 @@ pub fn draw(random: &Random, server: &mut Server) {
             "max_tab_aggregates": if random.chance(20) { 7 } else { 100 },
             "max_body_bytes": if random.chance(20) { 8 * 1024 } else { 512 * 1024 },
             // Some say so and don't keep their word.
-            "references_in_any_order": !server.wants_order || random.chance(20),
+            "references_in_any_order": !server.wants_order || random.chance(50),
             "preflight": if random.chance(70) { json!({ "max_ids": 1000 + random.below(2000) }) } else { json!(null) },
             "version": random.below(3).to_string(),
         })

@@ -137,6 +137,8 @@ pub struct Model {
     pub discarded_by_user: bool,
     /// A clock may have confirmed that records are old.
     pub may_archive: bool,
+    /// A worker froze with requests out, which came minutes later.
+    pub very_late_requests: bool,
     /// An answer was forged that can condemn an innocent record.
     pub forged_refusals: bool,
     /// What happened, by name.

@@ -55,6 +55,8 @@ impl Arrived {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     pub revision: u64,
+    /// The highest that ever was: where the newest write wins, a request that comes very late can put it back.
+    pub highest: u64,
     pub arrived: Rc<Arrived>,
     /// How often it was written anew.
     pub writes: u32,
@@ -354,8 +356,8 @@ impl Server {
         let (mut visits, mut aggregates, mut ignored, mut created, mut updated) = (0, 0, 0, 0, 0);
         for (kind, record) in records {
             let key = (*kind, record.id.clone());
-            let earlier = rows.get(&key).map(|stored| (stored.revision, stored.writes));
-            if !published && earlier.is_some_and(|(known, _)| known >= record.revision) {
+            let earlier = rows.get(&key).map(|stored| (stored.highest, stored.writes));
+            if !published && earlier.is_some_and(|(highest, _)| highest >= record.revision) {
                 ignored += 1;
                 continue;
             }
@@ -369,7 +371,9 @@ impl Server {
                 aggregates += 1
             }
             let writes = earlier.map_or(0, |(_, writes)| writes) + 1;
-            rows.insert(key, Stored { revision: record.revision, arrived: Rc::clone(record), writes });
+            let (revision, arrived) = (record.revision, Rc::clone(record));
+            let highest = earlier.map_or(0, |(highest, _)| highest).max(revision);
+            rows.insert(key, Stored { revision, highest, arrived, writes });
         }
         let refused = rejected.as_ref().map_or(0, Vec::len);
         let body = match (self.gives_counts, published) {

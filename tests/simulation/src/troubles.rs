@@ -106,6 +106,7 @@ impl<M: Medium> Run<M> {
             }
             world.thaw(awaited);
             // What it was about to send when it froze goes out late; nobody can hold it back.
+            self.model.very_late_requests = true;
             self.scene.network.forget_waits();
             let _ = world.live_pinned(frozen.as_mut(), u64::MAX).await;
             // Nor may an overtaken worker write down what wait it was asked for.
