@@ -16,7 +16,7 @@ function measure(database) {
 /** Measures both databases, one after the other. Resolves with a report each. */
 export async function ingest() {
   const folder = mkdtempSync(path.join(os.tmpdir(), "heyho-ingest-"));
-  const postgres = await startPostgres();
+  const postgres = await startPostgres({ durable: true });
   try {
     return [measure(`sqlite://${path.join(folder, "ingest.db")}`), measure(postgres.url)];
   } finally {

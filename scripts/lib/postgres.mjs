@@ -31,8 +31,11 @@ async function freePort() {
   return port;
 }
 
-/** Starts one. Returns its `url`, for an account that may create databases, and `stop`, which removes everything. */
-export async function startPostgres() {
+/**
+ * Starts one. Returns its `url`, for an account that may create databases, and `stop`, which removes everything.
+ * With `durable`, a commit waits for the disk, as it does where somebody needs the rows.
+ */
+export async function startPostgres({ durable = false } = {}) {
   const bin = programs.postgres();
   const user = ordinaryUser();
   const folder = mkdtempSync(path.join(os.tmpdir(), "heyho-postgres-"));
@@ -68,8 +71,9 @@ export async function startPostgres() {
   process.once("exit", stop);
 
   postgres("initdb", ["-D", data, "-U", "heyho", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
-  // Nobody needs these rows after a power cut.
-  const settings = `-p ${port} -h 127.0.0.1 -k ${folder} -c fsync=off -c max_connections=300`;
+  // Nobody needs a test's rows after a power cut.
+  const fsync = durable ? "on" : "off";
+  const settings = `-p ${port} -h 127.0.0.1 -k ${folder} -c fsync=${fsync} -c max_connections=300`;
   postgres("pg_ctl", ["-D", data, "-l", log, "-o", settings, "-w", "start"], "ignore");
   return {
     url: `postgres://heyho@127.0.0.1:${port}/postgres`,

@@ -16,6 +16,7 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use crate::{
     cpu::cpu_time,
+    median,
     records::{PER_BATCH, Records},
 };
 
@@ -35,6 +36,17 @@ pub struct Loaded {
     pub records_per_second: f64,
     /// Of this process, as for what is sent.
     pub cpu_us_per_record: Option<f64>,
+}
+
+impl Loaded {
+    /// Of several loads, each figure for itself.
+    pub fn median(loads: &[Self]) -> Self {
+        Self {
+            records_per_second: median(loads.iter().map(|load| load.records_per_second)),
+            cpu_us_per_record: Some(median(loads.iter().filter_map(|load| load.cpu_us_per_record)))
+                .filter(|cpu| cpu.is_finite()),
+        }
+    }
 }
 
 /// Rows of both tables, each row as the server would store it.
@@ -79,6 +91,15 @@ impl Bulk {
             Self::Postgres(connection) => {
                 connection.execute("truncate page_visits, tab_aggregates").await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Has the database finish what was written before, so that nobody pays for another.
+    pub async fn settle(&mut self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::Sqlite(connection) => connection.execute_batch("pragma wal_checkpoint(truncate)")?,
+            Self::Postgres(connection) => drop(connection.execute("checkpoint").await?),
         }
         Ok(())
     }

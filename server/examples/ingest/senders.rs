@@ -28,6 +28,7 @@ use tower::ServiceExt;
 
 use crate::{
     cpu::cpu_time,
+    median,
     records::{PER_BATCH, Records},
 };
 
@@ -40,6 +41,20 @@ pub struct Sent {
     pub p99_ms: f64,
     /// Of this process: all of it with SQLite, all but the database with PostgreSQL. None where the system doesn't tell.
     pub cpu_us_per_record: Option<f64>,
+}
+
+impl Sent {
+    /// Of several times, each figure for itself.
+    pub fn median(times: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| median(times.iter().map(figure));
+        Self {
+            records_per_second: of(|sent| sent.records_per_second),
+            p50_ms: of(|sent| sent.p50_ms),
+            p99_ms: of(|sent| sent.p99_ms),
+            cpu_us_per_record: Some(median(times.iter().filter_map(|sent| sent.cpu_us_per_record)))
+                .filter(|cpu| cpu.is_finite()),
+        }
+    }
 }
 
 /// Users with an open session each.
