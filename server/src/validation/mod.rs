@@ -77,6 +77,8 @@ pub fn check_batch(body: &[u8]) -> Result<Batch, BatchError> {
     }
 }
 
+const NOT_A_REVISION: &str = "must be from 1 to 9007199254740991";
+
 /// A kind of record.
 trait Record: Sized + Serialize {
     const RECORD_TYPE: &'static str;

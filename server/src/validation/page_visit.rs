@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Record, clamp_chars, extra,
+    NOT_A_REVISION, Record, clamp_chars, extra,
     fields::{FieldError, Fields, required},
     web_address,
 };
@@ -73,7 +73,7 @@ impl Record for PageVisit {
             id,
             host: web_address::host(&url),
             url,
-            revision: f.integer(&["revision"], (1, policy::MAX_REVISION), "must be 1 or more")?.unwrap_or(1),
+            revision: f.integer(&["revision"], (1, policy::MAX_REVISION), NOT_A_REVISION)?.unwrap_or(1),
             title: f.text(&["title"])?.map(clean_title),
             visited_at_ms: required("visited_at", f.moment_ms(&["visited_at", "startedAt"]))?,
             opened_at_ms: f.moment_ms(&["opened_at", "openedAt"])?,

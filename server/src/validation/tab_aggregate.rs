@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Record, extra,
+    NOT_A_REVISION, Record, extra,
     fields::{FieldError, Fields, required},
     page_visit::rounded,
     web_address,
@@ -48,7 +48,7 @@ impl Record for TabAggregate {
         Ok(Self {
             id,
             page_visit_id,
-            revision: f.integer(&["revision"], (1, policy::MAX_REVISION), "must be 1 or more")?.unwrap_or(1),
+            revision: f.integer(&["revision"], (1, policy::MAX_REVISION), NOT_A_REVISION)?.unwrap_or(1),
             total_time_seconds: rounded(required("total_time_seconds", total)?, 3),
             active_time_seconds: rounded(required("active_time_seconds", active)?, 3),
             scroll_depth_percent: scroll?.map(|percent| rounded(percent, 2)),
@@ -57,7 +57,7 @@ impl Record for TabAggregate {
             page_count: f.integer(
                 &["page_count", "pageCount"],
                 (0, policy::MAX_REVISION),
-                "must not be negative",
+                "must be from 0 to 9007199254740991",
             )?,
             current_host: current_url.as_deref().map(web_address::host),
             current_url,

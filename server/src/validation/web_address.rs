@@ -38,10 +38,11 @@ pub(super) fn host(url: &str) -> String {
     normal_domain(&host)
 }
 
-/// Lower case, trimmed, one leading `www.` removed, cut to the length of a host name.
+/// Lower case, trimmed, one leading `www.` and the dot of the root removed, cut to the length of a host name.
 pub(super) fn normal_domain(domain: &str) -> String {
     let lower = domain.trim().to_lowercase();
-    let mut normal = lower.strip_prefix("www.").unwrap_or(&lower).to_owned();
+    let rootless = lower.strip_suffix('.').unwrap_or(&lower);
+    let mut normal = rootless.strip_prefix("www.").unwrap_or(rootless).to_owned();
     clamp_chars(&mut normal, policy::MAX_DOMAIN_CHARS);
     normal
 }
@@ -139,5 +140,9 @@ mod tests {
     fn a_host_is_in_lower_case_and_without_www() {
         assert_eq!(host("https://WWW.Docs.RS:443/x"), "docs.rs");
         assert_eq!(normal_domain(" www.www.e.com "), "www.e.com");
+        assert_eq!(
+            (host("https://e.com./x"), site("e.com.")),
+            ("e.com".to_owned(), Some("e.com".to_owned()))
+        );
     }
 }

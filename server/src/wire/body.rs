@@ -77,13 +77,7 @@ impl FromRequest<App> for RecordBody {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         require_json(request.headers())?;
-        let packed = match request.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
-            None | Some(b"identity") => false,
-            Some(b"gzip" | b"x-gzip") => true,
-            Some(_) => {
-                return Err(ApiError::UnsupportedMediaType("The only content encoding read here is gzip."));
-            }
-        };
+        let packed = is_packed(request.headers())?;
         let share = app.body_budget.reserve(request.headers()).await?;
         let body = read(request.into_body(), policy::MAX_BODY_BYTES).await?;
         if !packed {
@@ -109,6 +103,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
         object(&body)
             .map(Self)
             .ok_or(ApiError::BadRequest("The body must be a JSON object with the fields of this form."))
+    }
+}
+
+/// Whether the body is packed. Names of encodings are case-insensitive (RFC 9110, 8.4.1).
+fn is_packed(headers: &HeaderMap) -> Result<bool, ApiError> {
+    let Some(encoding) = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii())
+    else {
+        return Ok(false);
+    };
+    let is = |name: &str| encoding.eq_ignore_ascii_case(name.as_bytes());
+    if is("gzip") || is("x-gzip") {
+        Ok(true)
+    } else if is("identity") || encoding.is_empty() {
+        Ok(false)
+    } else {
+        Err(ApiError::UnsupportedMediaType("The only content encoding read here is gzip."))
     }
 }
 

@@ -80,7 +80,14 @@ async fn a_packed_body_is_read(app: TestApp) {
     let user = app.user("a@example.com").await;
     let body = json!({ "pageVisits": [visit("1")] }).to_string();
     assert_eq!(sync_packed(&user, gzip(body.as_bytes())).await.count("created"), 1);
-    assert_eq!(sync_packed(&user, body.into_bytes()).await.status, 400);
+    assert_eq!(sync_packed(&user, body.clone().into_bytes()).await.status, 400);
+    for (encoding, bytes) in [("GZip", gzip(body.as_bytes())), ("Identity", body.into_bytes())] {
+        let request = user
+            .request(Method::POST, "/data/sync")
+            .header("content-type", "application/json")
+            .header("content-encoding", encoding);
+        assert_eq!(Answer::of(request.body(bytes)).await.count("ignored_records_count"), 1, "{encoding}");
+    }
 }
 
 async fn other_types_and_encodings_are_refused(app: TestApp) {
