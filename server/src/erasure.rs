@@ -26,6 +26,15 @@ impl Erasure {
             })
     }
 
+    /// Whether this aggregate must not be held if nobody knows its visit: only its own moment tells then. One that
+    /// doesn't say when it ended falls under an erasure of everything up to a moment.
+    pub fn covers_orphan(&self, aggregate: &TabAggregate) -> bool {
+        self.site.is_none()
+            && aggregate
+                .closed_at_ms
+                .map_or(self.from == UnixMillis(0), |closed_at| self.covers_moment(closed_at))
+    }
+
     /// Takes out of a visit that may stay what names the erased site.
     pub fn redact_visit(&self, visit: &mut PageVisit) {
         if let Some(site) = self.site.as_deref()

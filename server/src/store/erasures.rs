@@ -11,7 +11,7 @@ use crate::{
     erasure::{Erasure, redact_aggregate_texts, redact_visit_texts},
     policy,
     time::UnixMillis,
-    validation::Batch,
+    validation::{Batch, PageVisit, TabAggregate},
 };
 
 /// How much an erasure has removed.
@@ -131,11 +131,38 @@ impl Store {
         page_visits.retain(|visit| !erased.contains(&visit.id));
         let mut tab_aggregates = batch.tab_aggregates.clone();
         tab_aggregates.retain(|aggregate| !erased.contains(&aggregate.page_visit_id));
+        self.drop_erased_orphans(write, user_id, &erasures, &page_visits, &mut tab_aggregates).await?;
         for erasure in &erasures {
             page_visits.iter_mut().for_each(|visit| erasure.redact_visit(visit));
             tab_aggregates.iter_mut().for_each(|aggregate| erasure.redact_aggregate(aggregate));
         }
         Ok(Batch { page_visits, tab_aggregates, sent: batch.sent, client: batch.client.clone() })
+    }
+
+    /// Leaves out the late ones of what `delete_orphans` deletes.
+    async fn drop_erased_orphans(
+        &self,
+        write: &mut Write,
+        user_id: i64,
+        erasures: &[Erasure],
+        page_visits: &[PageVisit],
+        tab_aggregates: &mut Vec<TabAggregate>,
+    ) -> Result<(), StoreError> {
+        let is_covered = |aggregate: &TabAggregate| erasures.iter().any(|e| e.covers_orphan(aggregate));
+        let visits: Vec<&str> = tab_aggregates
+            .iter()
+            .filter(|aggregate| is_covered(aggregate))
+            .map(|aggregate| aggregate.page_visit_id.as_str())
+            .collect();
+        let held = write.ids_in(&self.statements.known_page_visits, user_id, &visits).await?;
+        let here: HashSet<&str> = held
+            .iter()
+            .map(String::as_str)
+            .chain(page_visits.iter().map(|visit| visit.id.as_str()))
+            .collect();
+        tab_aggregates
+            .retain(|aggregate| here.contains(aggregate.page_visit_id.as_str()) || !is_covered(aggregate));
+        Ok(())
     }
 
     async fn redact_visits(

@@ -12,6 +12,7 @@ on_every_database! {
     erasing_all_removes_every_record_of_this_user_only,
     what_was_erased_stays_away_however_late_it_comes,
     a_late_aggregate_follows_its_erased_visit,
+    a_late_aggregate_whose_visit_nobody_knows_falls_under_its_own_moment,
     erasing_a_site_leaves_the_others_without_its_name,
     erasing_a_span_of_time_leaves_the_rest,
     what_is_made_after_an_erase_is_kept,
@@ -136,6 +137,25 @@ async fn a_late_aggregate_follows_its_erased_visit(app: TestApp) {
     assert_eq!(user.sync(&[], &[aggregate("b", "2")]).await.count("created"), 1);
     assert_eq!(user.sync(&[of_site("2", "erased.example")], &[]).await.count("ignored_records_count"), 1);
     assert_eq!(app.stored().await, (0, 0));
+}
+
+async fn a_late_aggregate_whose_visit_nobody_knows_falls_under_its_own_moment(app: TestApp) {
+    let user = app.user("a@example.com").await;
+    let closed = |id: &str, visit: &str, at: Value| with(aggregate(id, visit), json!({ "closed_at": at }));
+    let before = "2025-10-21T02:00:00Z";
+    user.sync(&[at("kept", 3)], &[closed("a", "none", json!(before))]).await;
+    let erased = erase(&user, json!({ "scope": "all", "to": before })).await;
+    assert_eq!(erased.count("tab_aggregates_erased"), 1);
+    let late = [
+        closed("a", "none", json!(before)),
+        closed("b", "none", Value::Null),
+        closed("c", "kept", Value::Null),
+        closed("d", "new", json!(before)),
+        closed("e", "none", json!("2025-10-21T02:00:01Z")),
+    ];
+    let answer = user.sync(&[at("new", 4)], &late).await;
+    assert_eq!((answer.count("created"), answer.count("ignored_records_count")), (4, 2));
+    assert_eq!(app.strings("select id from tab_aggregates order by id").await, ["c", "d", "e"]);
 }
 
 async fn erasing_a_site_leaves_the_others_without_its_name(app: TestApp) {
