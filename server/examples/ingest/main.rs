@@ -96,7 +96,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         let share_of_bulk = median(
-            manys.iter().zip(&bulks).map(|(sent, loaded)| sent.records_per_second / loaded.records_per_second),
+            manys
+                .iter()
+                .zip(&bulks)
+                .map(|(sent, loaded)| sent.records_per_second / loaded.records_per_second),
         );
         let (bulk, one_sender, many_senders) =
             (Loaded::median(&bulks), Sent::median(&ones), Sent::median(&manys));

@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{rate_limit::Usage, token::Purpose};
+use super::{
+    rate_limit::{RATE_LIMIT_HEADERS, Usage},
+    token::Purpose,
+};
 use crate::{app::App, error::ApiError, time::UnixMillis};
 
 /// A request that came with a good access token of an open session.
@@ -19,8 +22,17 @@ pub struct Caller {
     pub session_id: String,
 }
 
-/// Lets only callers through, and no more of them than their rate limit allows. Reads, doesn't count: that is done
-/// in the transaction which the request makes anyway.
+impl Caller {
+    /// Counts a request that makes no transaction of its own.
+    pub async fn count_request(&self, app: &App) -> Result<(), ApiError> {
+        let now = UnixMillis::now();
+        let counted = app.store.count_user_request(self.user_id, now).await?;
+        counted.map_err(|usage| ApiError::RateLimited { usage, now })
+    }
+}
+
+/// Lets only callers through, and nobody whose rate limit is used up. Reads, doesn't count: that is done in the
+/// transaction which the request makes anyway, and decides about those that come at the same time.
 pub async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let now = UnixMillis::now();
     let (caller, usage) = match identify(&app, request.headers(), now).await {
@@ -32,7 +44,9 @@ pub async fn authenticate(State(app): State<App>, mut request: Request, next: Ne
     }
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
-    usage.with_this_request().write_headers(response.headers_mut(), now);
+    if !response.headers().contains_key(&RATE_LIMIT_HEADERS[0]) {
+        usage.with_this_request().write_headers(response.headers_mut(), now);
+    }
     response
 }
 

@@ -228,6 +228,7 @@ struct User {
     responses((status = 200, description = "The account", body = Answer<Me>))
 )]
 async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Answer<Me>>, ApiError> {
+    caller.count_request(&app).await?;
     let account = app.store.account_by_id(caller.user_id).await?.ok_or(ApiError::Unauthorized)?;
     let user = User {
         id: account.id.to_string(),
@@ -264,8 +265,10 @@ async fn change_password(
     State(app): State<App>,
     caller: Caller,
     address: AddressDigest,
-    Form(form): Form<PasswordChange>,
+    form: Result<Form<PasswordChange>, ApiError>,
 ) -> Result<Json<Done>, ApiError> {
+    caller.count_request(&app).await?;
+    let Form(form) = form?;
     let current = forms::password("current_password", form.current_password)?;
     let new = forms::new_password("new_password", form.new_password)?;
     let now = UnixMillis::now();

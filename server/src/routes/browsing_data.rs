@@ -70,6 +70,7 @@ async fn browsing_data(
     caller: Caller,
     query: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Answer<Records>>, ApiError> {
+    caller.count_request(&app).await?;
     let Query(asked) = query.map_err(|_| ApiError::BadRequest("page and per_page must be whole numbers."))?;
     let page = asked.page.unwrap_or(1);
     let per_page = asked.per_page.unwrap_or(policy::MAX_PAGE_RECORDS);
@@ -80,7 +81,6 @@ async fn browsing_data(
         return Err(ApiError::InvalidField { field: "page", message: "must be from 1 to 1000000000" });
     }
     let offset = (page - 1) * per_page;
-    app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
     let page_visits = app.store.page_visits(caller.user_id, per_page, offset).await?;
     let tab_aggregates = app.store.tab_aggregates(caller.user_id, per_page, offset).await?;
     let full = i64::try_from(page_visits.len().max(tab_aggregates.len())).unwrap_or(i64::MAX) == per_page;
@@ -119,11 +119,21 @@ async fn erase(
     State(app): State<App>,
     caller: Caller,
     address: AddressDigest,
-    Form(form): Form<EraseForm>,
+    form: Result<Form<EraseForm>, ApiError>,
 ) -> Result<Json<Answer<ErasedCounts>>, ApiError> {
     let now = UnixMillis::now();
-    let erasure = erasure(&form, now)?;
-    let erased = app.store.erase(caller.user_id, &erasure, &address, now).await?;
+    let erasure = match form.and_then(|Form(form)| erasure(&form, now)) {
+        Ok(erasure) => erasure,
+        Err(refusal) => {
+            caller.count_request(&app).await?;
+            return Err(refusal);
+        }
+    };
+    let erased = app
+        .store
+        .erase(caller.user_id, &erasure, &address, now)
+        .await?
+        .map_err(|usage| ApiError::RateLimited { usage, now })?;
     let counts =
         ErasedCounts { page_visits_erased: erased.page_visits, tab_aggregates_erased: erased.tab_aggregates };
     Ok(Answer::saying("Erased", counts))

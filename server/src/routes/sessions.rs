@@ -150,6 +150,7 @@ async fn logout(
     caller: Caller,
     address: AddressDigest,
 ) -> Result<Json<Done>, ApiError> {
+    caller.count_request(&app).await?;
     app.store.end_session(caller.user_id, &caller.session_id, &address, UnixMillis::now()).await?;
     Ok(Done::saying("Logged out"))
 }

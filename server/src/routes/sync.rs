@@ -17,7 +17,7 @@ use crate::{
     policy,
     store::{Idempotency, KnownRecord, SyncCounts, SyncLogEntry},
     time::UnixMillis,
-    validation::{self, BatchError},
+    validation::{self, Batch, BatchError},
     wire::RecordBody,
 };
 
@@ -57,31 +57,44 @@ async fn sync(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
-    body: RecordBody,
+    body: Result<RecordBody, ApiError>,
 ) -> Result<Json<Answer<SyncCounts>>, ApiError> {
-    let key = idempotency_key(&headers)?;
-    let (checked, key) = tokio::task::spawn_blocking(move || {
+    let checked = check(&headers, body).await;
+    let now = UnixMillis::now();
+    let limited = |usage| ApiError::RateLimited { usage, now };
+    let refusal = match checked {
+        Ok((Ok(batch), key)) => {
+            let counts = app.store.save_batch(caller.user_id, batch, key, now).await?.map_err(limited)?;
+            app.metrics.batch_saved(&counts);
+            return Ok(Answer::saying("Data synced successfully", counts));
+        }
+        Ok((Err(BatchError::Refused { failed, sent, client }), _)) => {
+            let entry = SyncLogEntry::refused(sent, failed.len(), client);
+            app.metrics.batch_refused(failed.len());
+            app.store.log_refused(caller.user_id, &entry, now).await?.map_err(limited)?;
+            return Err(ApiError::RecordsRefused(failed));
+        }
+        Ok((Err(BatchError::NotABatch(message)), _)) => ApiError::BadRequest(message),
+        Ok((Err(BatchError::TooManyRecords(got)), _)) => {
+            ApiError::BatchTooLarge { got, limit: policy::MAX_RECORDS_PER_KIND }
+        }
+        Err(refusal) => refusal,
+    };
+    caller.count_request(&app).await?;
+    Err(refusal)
+}
+
+/// Judges a batch, off the threads that serve requests, and ties its key to it.
+async fn check(
+    headers: &HeaderMap,
+    body: Result<RecordBody, ApiError>,
+) -> Result<(Result<Batch, BatchError>, Option<Idempotency>), ApiError> {
+    let (key, body) = (idempotency_key(headers)?, body?);
+    tokio::task::spawn_blocking(move || {
         (validation::check_batch(&body.text), key.map(|key| Idempotency::new(key, &body.text)))
     })
     .await
-    .map_err(ApiError::internal)?;
-    let now = UnixMillis::now();
-    let batch = match checked {
-        Ok(batch) => batch,
-        Err(BatchError::NotABatch(message)) => return Err(ApiError::BadRequest(message)),
-        Err(BatchError::TooManyRecords(count)) => {
-            return Err(ApiError::BatchTooLarge { got: count, limit: policy::MAX_RECORDS_PER_KIND });
-        }
-        Err(BatchError::Refused { failed, sent, client }) => {
-            let entry = SyncLogEntry::refused(sent, failed.len(), client);
-            app.metrics.batch_refused(failed.len());
-            app.store.log_refused(caller.user_id, &entry, now).await?;
-            return Err(ApiError::RecordsRefused(failed));
-        }
-    };
-    let counts = app.store.save_batch(caller.user_id, batch, key, now).await?;
-    app.metrics.batch_saved(&counts);
-    Ok(Answer::saying("Data synced successfully", counts))
+    .map_err(ApiError::internal)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
@@ -161,14 +174,14 @@ struct Held {
 async fn known(
     State(app): State<App>,
     caller: Caller,
-    body: RecordBody,
+    body: Result<RecordBody, ApiError>,
 ) -> Result<Json<Answer<Held>>, ApiError> {
-    let question = validation::check_known(&body.text).map_err(|error| match error {
+    caller.count_request(&app).await?;
+    let question = validation::check_known(&body?.text).map_err(|error| match error {
         BatchError::NotABatch(message) => ApiError::BadRequest(message),
         BatchError::TooManyRecords(got) => ApiError::BatchTooLarge { got, limit: policy::MAX_KNOWN_IDS },
         BatchError::Refused { failed, .. } => ApiError::RecordsRefused(failed),
     })?;
-    app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
     let known = app.store.known(caller.user_id, &question.page_visits, &question.tab_aggregates).await?;
     Ok(Answer::of(Held {
         page_visits: known.page_visits,
@@ -227,7 +240,7 @@ struct Totals {
     responses((status = 200, description = "How syncing goes", body = Answer<Status>))
 )]
 async fn status(State(app): State<App>, caller: Caller) -> Result<Json<Answer<Status>>, ApiError> {
-    app.store.count_user_request(caller.user_id, UnixMillis::now()).await?;
+    caller.count_request(&app).await?;
     let status = app.store.sync_status(caller.user_id).await?;
     Ok(Answer::of(Status {
         last_sync_at: status.last_saved_at_ms.map(|millis| UnixMillis(millis).to_iso()),

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 
-use super::{AuditAction, Store, StoreError, Write};
+use super::{AuditAction, Metered, Store, StoreError, Write};
 use crate::{
     auth::AddressDigest,
     erasure::{Erasure, redact_aggregate_texts, redact_visit_texts},
@@ -84,9 +84,11 @@ impl Store {
         erasure: &Erasure,
         address: &AddressDigest,
         now: UnixMillis,
-    ) -> Result<Erased, StoreError> {
+    ) -> Result<Metered<Erased>, StoreError> {
         let mut write = self.begin_write().await?;
-        write.take_turn(user_id, now).await?;
+        if let Err(usage) = write.take_turn(user_id, now).await? {
+            return Ok(Err(usage));
+        }
         write.record_erasure(user_id, erasure, now).await?;
         let erased = write.delete_covered(user_id, erasure).await?;
         if let Some(site) = &erasure.site {
@@ -95,7 +97,7 @@ impl Store {
         }
         write.audit(user_id, AuditAction::Erased, address, now).await?;
         write.commit().await?;
-        Ok(erased)
+        Ok(Ok(erased))
     }
 
     /// The batch without what the user has erased; remembers the ids of the visits that were left out.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Idempotency, Store, StoreError, SyncCounts};
+use super::{Idempotency, Metered, Store, StoreError, SyncCounts};
 use crate::{policy, time::UnixMillis, validation::Batch};
 
 /// A batch on its way to the disk.
@@ -16,9 +16,11 @@ pub(super) struct Saving {
     pub(super) now: UnixMillis,
 }
 
+type Saved = Result<Metered<SyncCounts>, StoreError>;
+
 struct Waiting {
     saving: Saving,
-    saved: oneshot::Sender<Result<SyncCounts, StoreError>>,
+    saved: oneshot::Sender<Saved>,
 }
 
 /// The batches that wait for the writer.
@@ -26,7 +28,7 @@ struct Waiting {
 pub(super) struct Queue(Mutex<Vec<Waiting>>);
 
 impl Queue {
-    fn add(&self, saving: Saving) -> oneshot::Receiver<Result<SyncCounts, StoreError>> {
+    fn add(&self, saving: Saving) -> oneshot::Receiver<Saved> {
         let (saved, answer) = oneshot::channel();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Waiting { saving, saved });
         answer
@@ -43,7 +45,7 @@ impl Queue {
 
 impl Store {
     /// Saves a batch, together with others that wait. Returns when it is on the disk.
-    pub(super) async fn save_in_group(&self, saving: Saving) -> Result<SyncCounts, StoreError> {
+    pub(super) async fn save_in_group(&self, saving: Saving) -> Saved {
         let mut answer = self.queue.add(saving);
         loop {
             tokio::select! {

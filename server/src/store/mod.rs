@@ -30,7 +30,7 @@ use crate::policy::{self, RateLimit};
 
 pub use accounts::{Account, NewAccount};
 pub use audit::AuditAction;
-pub use batches::SyncCounts;
+pub use batches::{Metered, SyncCounts};
 pub use browsing_data::{StoredPageVisit, StoredTabAggregate};
 pub use dialect::Dialect;
 pub use erasures::Erased;

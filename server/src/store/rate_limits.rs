@@ -1,6 +1,6 @@
 //! Counting requests. In the database, because the replicas share the limits.
 
-use super::{Store, StoreError};
+use super::{Metered, Store, StoreError};
 use crate::{
     auth::rate_limit::Usage,
     policy::{self, RateLimit},
@@ -47,10 +47,11 @@ impl Store {
     }
 
     /// Counts a request that makes no transaction of its own.
-    pub async fn count_user_request(&self, user_id: i64, now: UnixMillis) -> Result<(), StoreError> {
+    pub async fn count_user_request(&self, user_id: i64, now: UnixMillis) -> Result<Metered<()>, StoreError> {
         let mut write = self.begin_write().await?;
-        write.take_turn(user_id, now).await?;
-        write.commit().await
+        let turn = write.take_turn(user_id, now).await?;
+        write.commit().await?;
+        Ok(turn.map(drop))
     }
 
     /// How much of the user's limit is used up; none if the session is revoked or expired.

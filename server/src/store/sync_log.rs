@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sqlx::{FromRow, Row, any::AnyRow};
 
-use super::{Store, StoreError, SyncCounts, Write};
+use super::{Metered, Store, StoreError, SyncCounts, Write};
 use crate::{policy, time::UnixMillis, validation::Batch};
 
 /// One sync: how many records, and what became of them.
@@ -97,11 +97,14 @@ impl Store {
         user_id: i64,
         entry: &SyncLogEntry,
         now: UnixMillis,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Metered<()>, StoreError> {
         let mut write = self.begin_write().await?;
-        write.take_turn(user_id, now).await?;
-        write.log_sync(user_id, entry, now).await?;
-        write.commit().await
+        let turn = write.take_turn(user_id, now).await?;
+        if turn.is_ok() {
+            write.log_sync(user_id, entry, now).await?;
+        }
+        write.commit().await?;
+        Ok(turn.map(drop))
     }
 
     /// What this user's syncs have come to.

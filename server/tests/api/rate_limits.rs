@@ -1,12 +1,14 @@
 //! Too many requests are told when to come back.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::helpers::{Answer, TestApp, on_every_database, visit, with};
+use crate::helpers::{Answer, TestApp, join_all, on_every_database, visit, with};
 
 on_every_database! {
     a_user_is_told_when_to_come_back,
+    every_request_of_a_user_counts,
+    requests_at_the_same_time_cannot_slip_through_together,
     one_users_limit_is_not_anothers,
     replicas_share_the_count,
     a_new_window_starts_at_nothing,
@@ -37,6 +39,37 @@ async fn a_user_is_told_when_to_come_back(app: TestApp) {
         (Some(wait), 0)
     );
     assert_eq!(app.stored().await, (1, 0));
+}
+
+async fn every_request_of_a_user_counts(app: TestApp) {
+    let user = app.user("a@example.com").await;
+    let strict = app.replica(&["--requests-per-minute", "7"]).await;
+    let user = user.at(&strict);
+    let empty = json!({});
+    assert_eq!(user.get("/users/me").await.status, 200);
+    assert_eq!(user.get("/browsing_data?page=0").await.status, 422);
+    assert_eq!(user.post("/data/sync", &empty).await.status, 400);
+    assert_eq!(user.sync_raw("x".repeat(4 * 1024 * 1024 + 1)).await.status, 413);
+    assert_eq!(user.post("/data/sync/known", &empty).await.status, 400);
+    assert_eq!(user.post("/data/erase", &empty).await.status, 422);
+    let seventh = user.post("/auth/change-password", &empty).await;
+    assert_eq!((seventh.status.as_u16(), number(&seventh, "ratelimit-remaining")), (422, 0));
+    assert_eq!(user.get("/users/me").await.status, 429);
+}
+
+async fn requests_at_the_same_time_cannot_slip_through_together(app: TestApp) {
+    let user = app.user("a@example.com").await;
+    let strict = app.replica(&["--requests-per-minute", "5"]).await;
+    let user = user.at(&strict);
+    let visits: Vec<Value> = (0..30).map(|number| visit(&number.to_string())).collect();
+    let answers =
+        join_all(visits.iter().map(|visit| user.sync(std::slice::from_ref(visit), &[])).collect()).await;
+    let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert_eq!(refused.len(), 25);
+    for answer in refused {
+        assert_eq!((number(answer, "ratelimit-remaining"), number(answer, "retry-after") > 0), (0, true));
+    }
+    assert_eq!(app.stored().await, (5, 0));
 }
 
 async fn one_users_limit_is_not_anothers(app: TestApp) {
