@@ -35,8 +35,8 @@ struct Options {
     /// Times that each is measured, in turns; the median counts, because others use the machine and its disk too
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Users who send at the same time
-    #[arg(long, default_value_t = 8)]
+    /// Users who send at the same time: as many as SQLite stores together, and as many whose batches are judged meanwhile
+    #[arg(long, default_value_t = 32)]
     senders: usize,
 }
 

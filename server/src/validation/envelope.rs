@@ -82,10 +82,7 @@ fn described_client(parts: [Option<&RawValue>; 3]) -> Option<String> {
 /// The id of a record that can't be read as a whole, if at least that can be.
 pub(super) fn readable_id(record: &RawValue, names: &[&str]) -> Option<String> {
     let values: HashMap<String, &RawValue> = serde_json::from_str(record.get()).ok()?;
-    names.iter().find_map(|name| {
-        let value = values.get(*name)?;
-        fields::id_text(&serde_json::from_str(value.get()).ok()?)
-    })
+    names.iter().find_map(|name| fields::id_text(values.get(*name)?))
 }
 
 #[cfg(test)]

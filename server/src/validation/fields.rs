@@ -1,8 +1,17 @@
 //! Taking the fields of a record out one by one, each against its rule.
+//!
+//! Values stay raw text until they are taken: most of a batch goes from the line to the database without being built up
+//! in between.
 
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{is_longer, timestamp, web_address};
+use super::{is_longer, timestamp, web_address, web_address::WebAddress};
 use crate::policy;
 
 /// The rule that a record breaks, and in which field.
@@ -27,37 +36,84 @@ type Names = &'static [&'static str];
 
 type Taken<T> = Result<Option<T>, FieldError>;
 
-pub(super) struct Fields(Map<String, Value>);
+/// What a record consists of, in the order in which it was sent.
+pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl Fields {
-    pub(super) fn new(map: Map<String, Value>) -> Self {
-        Self(map)
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                // The client's records have some twenty fields.
+                let mut fields = Vec::with_capacity(24);
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    fields.push((name, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// Borrowed from the text, unless it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Fields<'a> {
+    /// The fields that nobody has taken, as JSON text; none if there are none.
+    pub(super) fn into_rest(self) -> Result<Option<String>, FieldError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        // A map, because of a name that was sent twice the last one counts.
+        let field = |(name, raw): (Cow<'a, str>, &RawValue)| {
+            value(raw).map(|value| (name.to_string(), value)).map_err(|error| FieldError::new(&name, error))
+        };
+        let rest: Map<String, Value> = self.0.into_iter().map(field).collect::<Result<_, _>>()?;
+        Ok(Some(Value::Object(rest).to_string()))
     }
 
-    /// The fields that nobody has taken.
-    pub(super) fn into_rest(self) -> Map<String, Value> {
-        self.0
+    /// Of a name that was sent twice, the last one counts.
+    fn remove(&mut self, name: &str) -> Option<&'a RawValue> {
+        let mut removed = None;
+        while let Some(at) = self.0.iter().rposition(|(sent, _)| sent == name) {
+            let (_, raw) = self.0.remove(at);
+            removed = removed.or(Some(raw));
+        }
+        removed
     }
 
     /// A field of any type.
-    pub(super) fn any(&mut self, names: Names) -> Option<(&'static str, Value)> {
-        names.iter().find_map(|name| match self.0.remove(*name) {
-            None | Some(Value::Null) => None,
-            Some(value) => Some((*name, value)),
-        })
+    pub(super) fn any(&mut self, names: Names) -> Option<(&'static str, &'a RawValue)> {
+        names
+            .iter()
+            .find_map(|name| self.remove(name).filter(|raw| raw.get() != "null").map(|raw| (*name, raw)))
     }
 
-    fn take<T>(&mut self, names: Names, rule: impl FnOnce(Value) -> Result<T, &'static str>) -> Taken<T> {
+    fn take<T>(
+        &mut self,
+        names: Names,
+        rule: impl FnOnce(&'a RawValue) -> Result<T, &'static str>,
+    ) -> Taken<T> {
         match self.any(names) {
             None => Ok(None),
-            Some((name, value)) => rule(value).map(Some).map_err(|error| FieldError::new(name, error)),
+            Some((name, raw)) => rule(raw).map(Some).map_err(|error| FieldError::new(name, error)),
         }
     }
 
     /// The id of a record, or a reference to one; numbers are read as text.
     pub(super) fn id(&mut self, names: Names) -> Taken<String> {
-        self.take(names, |value| {
-            let id = id_text(&value).ok_or("must be a string that isn't blank")?;
+        self.take(names, |raw| {
+            let id = id_text(raw).ok_or("must be a string that isn't blank")?;
             if is_longer(&id, policy::MAX_ID_CHARS) { Err("is longer than 255 characters") } else { Ok(id) }
         })
     }
@@ -69,8 +125,8 @@ impl Fields {
 
     /// Text of a label's length.
     pub(super) fn label(&mut self, names: Names) -> Taken<String> {
-        self.take(names, |value| {
-            let label = string(value)?;
+        self.take(names, |raw| {
+            let label = string(raw)?;
             if is_longer(&label, policy::MAX_LABEL_CHARS) {
                 Err("is longer than 255 characters")
             } else {
@@ -81,46 +137,42 @@ impl Fields {
 
     /// One of a fixed set of words.
     pub(super) fn word(&mut self, names: Names, words: &[&str], error: &'static str) -> Taken<String> {
-        self.take(names, |value| {
-            let word = string(value)?;
+        self.take(names, |raw| {
+            let word = string(raw)?;
             if words.contains(&word.as_str()) { Ok(word) } else { Err(error) }
         })
     }
 
     /// An http or https URL.
-    pub(super) fn url(&mut self, names: Names) -> Taken<String> {
-        self.take(names, |value| {
-            let url = string(value)?;
-            web_address::check(&url)?;
-            Ok(url)
-        })
+    pub(super) fn url(&mut self, names: Names) -> Taken<WebAddress> {
+        self.take(names, |raw| web_address::check(string(raw)?))
     }
 
     /// A moment, in ms since the epoch.
     pub(super) fn moment_ms(&mut self, names: Names) -> Taken<i64> {
-        self.take(names, |value| timestamp::millis(&value))
+        self.take(names, |raw| timestamp::millis(&value(raw)?))
     }
 
     /// A number in a range, both ends included.
     pub(super) fn number(&mut self, names: Names, range: (f64, f64), error: &'static str) -> Taken<f64> {
-        self.take(names, |value| {
-            let number = value.as_f64().ok_or("must be a number")?;
+        self.take(names, |raw| {
+            let number = value(raw)?.as_f64().ok_or("must be a number")?;
             if (range.0..=range.1).contains(&number) { Ok(number) } else { Err(error) }
         })
     }
 
     /// A whole number in a range, both ends included. 7.0 is one as well: JavaScript has no other way to write it.
     pub(super) fn integer(&mut self, names: Names, range: (i64, i64), error: &'static str) -> Taken<i64> {
-        self.take(names, |value| {
-            let number = whole_number(&value).ok_or("must be a whole number")?;
+        self.take(names, |raw| {
+            let number = whole_number(&value(raw)?).ok_or("must be a whole number")?;
             if (range.0..=range.1).contains(&number) { Ok(number) } else { Err(error) }
         })
     }
 
     /// Any JSON, as text.
     pub(super) fn json(&mut self, names: Names) -> Taken<String> {
-        self.take(names, |value| {
-            let text = value.to_string();
+        self.take(names, |raw| {
+            let text = json_text(raw)?;
             if text.len() > policy::MAX_JSON_FIELD_BYTES {
                 Err("is larger than 51200 bytes of JSON")
             } else {
@@ -136,19 +188,34 @@ pub(super) fn required<T>(name: &'static str, taken: Taken<T>) -> Result<T, Fiel
 }
 
 /// An id as text; none if it is blank or neither a string nor a number.
-pub(super) fn id_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(id) if !id.trim().is_empty() => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
+pub(super) fn id_text(raw: &RawValue) -> Option<String> {
+    match value(raw) {
+        Ok(Value::String(id)) if !id.trim().is_empty() => Some(id),
+        Ok(Value::Number(id)) => Some(id.to_string()),
         _ => None,
     }
 }
 
-fn string(value: Value) -> Result<String, &'static str> {
-    match value {
+/// Any value, built up.
+pub(super) fn value(raw: &RawValue) -> Result<Value, &'static str> {
+    serde_json::from_str(raw.get()).map_err(|_| UNREADABLE)
+}
+
+fn string(raw: &RawValue) -> Result<String, &'static str> {
+    match value(raw)? {
         Value::String(text) => Ok(text),
         _ => Err("must be a string"),
     }
+}
+
+/// JSON as it was sent; written anew if it has escapes, so that the names of sites in it can be found.
+fn json_text(raw: &RawValue) -> Result<String, &'static str> {
+    if is_plain(raw) { Ok(raw.get().to_owned()) } else { Ok(value(raw)?.to_string()) }
+}
+
+/// Whether the text says what it means: it has no escapes.
+pub(super) fn is_plain(raw: &RawValue) -> bool {
+    !raw.get().contains('\\')
 }
 
 fn whole_number(value: &Value) -> Option<i64> {
@@ -163,9 +230,17 @@ fn whole_number(value: &Value) -> Option<i64> {
     })
 }
 
-/// Looks through a whole record for what no database column takes: NUL characters, and bottomless nesting.
-pub(super) fn check_content(record: &Map<String, Value>) -> Result<(), FieldError> {
-    for (name, value) in record {
+/// Looks through a whole record for what no database column takes: NUL characters, lone surrogates, and bottomless
+/// nesting.
+pub(super) fn check_content(raw: &RawValue) -> Result<(), FieldError> {
+    // The first two can only be written as escapes, and nothing is nested deeper than it has brackets.
+    let brackets = raw.get().bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if brackets <= policy::MAX_JSON_DEPTH && !raw.get().contains("\\u") {
+        return Ok(());
+    }
+    let record: Map<String, Value> =
+        serde_json::from_str(raw.get()).map_err(|error| unreadable(raw, &error))?;
+    for (name, value) in &record {
         if name.contains('\0') {
             return Err(FieldError::record("contains a NUL character"));
         }
@@ -188,6 +263,8 @@ fn check_value(value: &Value, depth: usize) -> Result<(), &'static str> {
     }
 }
 
+const UNREADABLE: &str = "contains a broken character (a lone surrogate) or a number out of range";
+
 /// Why a record of sound JSON syntax can't be read.
 pub(super) fn unreadable(raw: &RawValue, error: &serde_json::Error) -> FieldError {
     if !raw.get().starts_with('{') {
@@ -195,6 +272,6 @@ pub(super) fn unreadable(raw: &RawValue, error: &serde_json::Error) -> FieldErro
     } else if error.to_string().starts_with("recursion limit") {
         FieldError::record("is nested too deeply")
     } else {
-        FieldError::record("contains a broken character (a lone surrogate) or a number out of range")
+        FieldError::record(UNREADABLE)
     }
 }

@@ -11,7 +11,7 @@ mod timestamp;
 mod web_address;
 
 use serde::Serialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{error::FailedRecord, policy};
 
@@ -84,7 +84,7 @@ trait Record: Sized + Serialize {
     const RECORD_TYPE: &'static str;
     const ID_NAMES: &'static [&'static str];
 
-    fn check(fields: Fields) -> Result<Self, FieldError>;
+    fn check(fields: Fields<'_>) -> Result<Self, FieldError>;
     fn id(&self) -> &str;
     fn revision(&self) -> i64;
 }
@@ -106,10 +106,11 @@ fn check_record<R: Record>(raw: &RawValue) -> Result<R, (Option<String>, FieldEr
     if raw.get().len() > policy::MAX_RECORD_BYTES {
         return Err((envelope::readable_id(raw, R::ID_NAMES), FieldError::record("is larger than 256 KiB")));
     }
-    let map: Map<String, Value> = serde_json::from_str(raw.get())
+    let fields: Fields<'_> = serde_json::from_str(raw.get())
         .map_err(|error| (envelope::readable_id(raw, R::ID_NAMES), fields::unreadable(raw, &error)))?;
-    let id = R::ID_NAMES.iter().find_map(|name| map.get(*name).and_then(fields::id_text));
-    fields::check_content(&map).and_then(|()| R::check(Fields::new(map))).map_err(|error| (id, error))
+    fields::check_content(raw)
+        .and_then(|()| R::check(fields))
+        .map_err(|error| (envelope::readable_id(raw, R::ID_NAMES), error))
 }
 
 /// Keeps the highest revision of each id (the first of equals), sorted by id: transactions that meet the same rows
@@ -135,16 +136,12 @@ pub fn is_longer(text: &str, max_chars: usize) -> bool {
 }
 
 /// What is left of a record after its known fields were taken out, as JSON text.
-fn extra(fields: Fields) -> Result<Option<String>, FieldError> {
-    let rest = fields.into_rest();
-    if rest.is_empty() {
-        return Ok(None);
-    }
-    let text = Value::Object(rest).to_string();
-    if text.len() > policy::MAX_JSON_FIELD_BYTES {
+fn extra(fields: Fields<'_>) -> Result<Option<String>, FieldError> {
+    let text = fields.into_rest()?;
+    if text.as_ref().is_some_and(|text| text.len() > policy::MAX_JSON_FIELD_BYTES) {
         return Err(FieldError::record("unknown fields are larger than 51200 bytes of JSON"));
     }
-    Ok(Some(text))
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -201,6 +198,25 @@ mod tests {
             );
             assert_eq!(failures(&body).first().map(|f| f.error), Some("contains a NUL character"));
         }
+    }
+
+    #[test]
+    fn what_is_written_with_escapes_is_kept_as_what_it_says() {
+        let body = r#"{"pageVisits":[{"id":"1","url":"https:\/\/e.com\/","visited_at":1,"metadata":{"a":"e\u002ecom"},
+            "idlePeriods":["\/"],"n\u0065w":"\u0065","metadat\u0061":{"b":"e\u002ecom\/"}}]}"#;
+        let batch = check_batch(body.as_bytes()).ok().unwrap();
+        let visit = batch.page_visits.first().unwrap();
+        assert_eq!((visit.url.as_str(), visit.metadata.as_str()), ("https://e.com/", r#"{"b":"e.com/"}"#));
+        assert_eq!(visit.idle_periods.as_deref(), Some(r#"["/"]"#));
+        assert_eq!(visit.extra.as_deref(), Some(r#"{"new":"e"}"#));
+    }
+
+    #[test]
+    fn of_a_field_that_comes_twice_the_last_one_counts() {
+        let body = r#"{"pageVisits":[{"id":"1","url":"https://e.com/","visited_at":1,"title":"a","new":1,"title":"b","new":2}]}"#;
+        let batch = check_batch(body.as_bytes()).ok().unwrap();
+        let visit = batch.page_visits.first().unwrap();
+        assert_eq!((visit.title.as_deref(), visit.extra.as_deref()), (Some("b"), Some(r#"{"new":2}"#)));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Record for TabAggregate {
     const RECORD_TYPE: &'static str = "tab_aggregate";
     const ID_NAMES: &'static [&'static str] = &["id"];
 
-    fn check(mut fields: Fields) -> Result<Self, FieldError> {
+    fn check(mut fields: Fields<'_>) -> Result<Self, FieldError> {
         const SECONDS: (f64, f64) = (0.0, policy::MAX_AGGREGATE_SECONDS);
         const NOT_SECONDS: &str = "must be from 0 to 2147483647";
         let f = &mut fields;
@@ -44,7 +44,8 @@ impl Record for TabAggregate {
         let active = f.number(&["active_time_seconds", "activeTimeSeconds"], SECONDS, NOT_SECONDS);
         let scroll =
             f.number(&["scroll_depth_percent", "scrollDepthPercent"], (0.0, 100.0), "must be from 0 to 100");
-        let current_url = f.url(&["current_url", "currentUrl"])?;
+        let (current_url, current_host) =
+            f.url(&["current_url", "currentUrl"])?.map(|address| (address.url, address.host)).unzip();
         Ok(Self {
             id,
             page_visit_id,
@@ -59,7 +60,7 @@ impl Record for TabAggregate {
                 (0, policy::MAX_REVISION),
                 "must be from 0 to 9007199254740991",
             )?,
-            current_host: current_url.as_deref().map(web_address::host),
+            current_host,
             current_url,
             current_domain: f
                 .text(&["current_domain", "currentDomain"])?
@@ -88,7 +89,7 @@ mod tests {
         let mut aggregate =
             json!({ "id": "a", "page_visit_id": "1", "total_time_seconds": 245, "active_time_seconds": 210 });
         aggregate.as_object_mut().unwrap().extend(extra_fields.as_object().unwrap().clone());
-        TabAggregate::check(Fields::new(aggregate.as_object().unwrap().clone()))
+        TabAggregate::check(serde_json::from_str(&aggregate.to_string()).unwrap())
     }
 
     #[test]

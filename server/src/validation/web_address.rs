@@ -19,23 +19,27 @@ const TRACKING: [&str; 10] = [
     "_ga",
 ];
 
+/// A URL that may be stored, and its host in lower case and without `www.`.
+#[derive(Debug, PartialEq)]
+pub(super) struct WebAddress {
+    pub(super) url: String,
+    pub(super) host: String,
+}
+
 /// Takes what browsers report, which is more than RFC 3986 allows.
-pub(super) fn check(url: &str) -> Result<(), &'static str> {
-    if is_longer(url, policy::MAX_URL_CHARS) {
+pub(super) fn check(url: String) -> Result<WebAddress, &'static str> {
+    if is_longer(&url, policy::MAX_URL_CHARS) {
         return Err("is longer than 2048 characters");
     }
     if url.chars().any(char::is_control) {
         return Err("contains a control character");
     }
-    let parsed = Url::parse(url).map_err(|_| "isn't a URL")?;
-    if matches!(parsed.scheme(), "http" | "https") { Ok(()) } else { Err("must be http or https") }
-}
-
-/// The host of a URL that passed `check`, in lower case and without `www.`.
-pub(super) fn host(url: &str) -> String {
-    let host =
-        Url::parse(url).ok().and_then(|parsed| parsed.host_str().map(str::to_owned)).unwrap_or_default();
-    normal_domain(&host)
+    let parsed = Url::parse(&url).map_err(|_| "isn't a URL")?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err("must be http or https");
+    }
+    let host = parsed.host_str().map(normal_domain).unwrap_or_default();
+    Ok(WebAddress { url, host })
 }
 
 /// Lower case, trimmed, one leading `www.` and the dot of the root removed, cut to the length of a host name.
@@ -58,12 +62,15 @@ pub fn site(written: &str) -> Option<String> {
 }
 
 /// Cuts tracking parameters out of the query, and leaves every other character as it is.
-pub(super) fn without_tracking(url: &str) -> String {
+pub(super) fn without_tracking(url: String) -> String {
     let (before_fragment, fragment) = match url.split_once('#') {
         Some((before, fragment)) => (before, Some(fragment)),
-        None => (url, None),
+        None => (url.as_str(), None),
     };
-    let Some((path, query)) = before_fragment.split_once('?') else { return url.to_owned() };
+    let Some((path, query)) = before_fragment.split_once('?') else { return url };
+    if !query.split('&').any(is_tracking) {
+        return url;
+    }
     let kept: Vec<&str> = query.split('&').filter(|parameter| !is_tracking(parameter)).collect();
     let mut cleaned = path.to_owned();
     if !kept.is_empty() {
@@ -98,7 +105,7 @@ mod tests {
             "https://münchen.de/café",
             "http://[::1]/",
         ] {
-            assert_eq!(check(url), Ok(()), "{url}");
+            assert_eq!(check(url.to_owned()).map(|address| address.url), Ok(url.to_owned()));
         }
     }
 
@@ -113,16 +120,17 @@ mod tests {
             "https://e.com/a\nb",
             "about:blank",
         ] {
-            assert!(check(url).is_err(), "{url}");
+            assert!(check(url.to_owned()).is_err(), "{url}");
         }
-        assert!(check(&format!("https://e.com/{}", "a".repeat(policy::MAX_URL_CHARS))).is_err());
+        assert!(check(format!("https://e.com/{}", "a".repeat(policy::MAX_URL_CHARS))).is_err());
     }
 
     #[test]
     fn tracking_parameters_go_and_the_rest_stays_untouched() {
-        let cleaned = without_tracking("https://e.com/a?UTM_Source=x&b=%20|&gclid=1&c#utm_source=y");
+        let cleaned =
+            without_tracking("https://e.com/a?UTM_Source=x&b=%20|&gclid=1&c#utm_source=y".to_owned());
         assert_eq!(cleaned, "https://e.com/a?b=%20|&c#utm_source=y");
-        assert_eq!(without_tracking("https://e.com/a?fbclid=1"), "https://e.com/a");
+        assert_eq!(without_tracking("https://e.com/a?fbclid=1".to_owned()), "https://e.com/a");
     }
 
     #[test]
@@ -138,6 +146,7 @@ mod tests {
 
     #[test]
     fn a_host_is_in_lower_case_and_without_www() {
+        let host = |url: &str| check(url.to_owned()).unwrap().host;
         assert_eq!(host("https://WWW.Docs.RS:443/x"), "docs.rs");
         assert_eq!(normal_domain(" www.www.e.com "), "www.e.com");
         assert_eq!(
