@@ -58,7 +58,11 @@ impl Bulk {
             Dialect::Sqlite => {
                 let file = database.trim_start_matches("sqlite:").trim_start_matches("//");
                 let connection = rusqlite::Connection::open(file)?;
-                connection.execute_batch("pragma busy_timeout = 10000; pragma synchronous = full")?;
+                // As the server's connections.
+                connection.execute_batch(
+                    "pragma busy_timeout = 10000; pragma synchronous = full; pragma cache_size = -8000; \
+                     pragma wal_autocheckpoint = 4000",
+                )?;
                 Ok(Self::Sqlite(connection))
             }
             Dialect::Postgres => Ok(Self::Postgres(PgConnection::connect(database).await?)),
@@ -99,7 +103,9 @@ impl Bulk {
     pub async fn settle(&mut self) -> Result<(), Box<dyn Error>> {
         match self {
             Self::Sqlite(connection) => connection.execute_batch("pragma wal_checkpoint(truncate)")?,
-            Self::Postgres(connection) => drop(connection.execute("checkpoint").await?),
+            Self::Postgres(connection) => {
+                connection.execute("checkpoint").await?;
+            }
         }
         Ok(())
     }
