@@ -110,13 +110,18 @@ impl Bulk {
         Ok(())
     }
 
-    /// Loads so many records.
-    pub async fn load(&mut self, records: &mut Records, count: usize) -> Result<Loaded, Box<dyn Error>> {
+    /// Loads so many records of so many users.
+    pub async fn load(
+        &mut self,
+        records: &mut Records,
+        count: usize,
+        users: usize,
+    ) -> Result<Loaded, Box<dyn Error>> {
         // In portions, or a million rows would lie in memory.
         const PORTION: usize = 100_000;
         let (mut time, mut cpu, mut loaded) = (Duration::ZERO, Some(Duration::ZERO), 0);
         while loaded < count {
-            let rows = rows(records, (count - loaded).min(PORTION))?;
+            let rows = rows(records, (count - loaded).min(PORTION), users)?;
             loaded += rows.iter().map(Vec::len).sum::<usize>();
             let Taken { wall, processor } = match self {
                 Self::Sqlite(connection) => load_sqlite(connection, &rows)?,
@@ -153,22 +158,25 @@ impl Clock {
     }
 }
 
-fn rows(records: &mut Records, count: usize) -> Result<Rows, Box<dyn Error>> {
+/// As many users as send take turns, so that the rows fall into the same order.
+fn rows(records: &mut Records, count: usize, users: usize) -> Result<Rows, Box<dyn Error>> {
     let mut rows = [Vec::new(), Vec::new()];
-    for _ in 0..count.div_ceil(PER_BATCH) {
+    for number in 0..count.div_ceil(PER_BATCH) {
+        let user_id = number % users;
         let batch = check_batch(records.batch().as_bytes()).map_err(|_| "a batch that breaks the rules")?;
         let Batch { page_visits, tab_aggregates, .. } = batch;
         let [visits, aggregates] = &mut rows;
-        visits.extend(page_visits.iter().filter_map(row));
-        aggregates.extend(tab_aggregates.iter().filter_map(row));
+        visits.extend(page_visits.iter().filter_map(|visit| row(user_id, visit)));
+        aggregates.extend(tab_aggregates.iter().filter_map(|aggregate| row(user_id, aggregate)));
     }
     Ok(rows)
 }
 
 /// A record's fields are named as the columns.
-fn row(record: &impl Serialize) -> Option<Map<String, Value>> {
+fn row(user_id: usize, record: &impl Serialize) -> Option<Map<String, Value>> {
     let Ok(Value::Object(fields)) = serde_json::to_value(record) else { return None };
-    let own = [("user_id", 0), ("stored_revisions", 1), ("stored_at_ms", 1_761_040_000_000_i64)];
+    let user_id = i64::try_from(user_id).ok()?;
+    let own = [("user_id", user_id), ("stored_revisions", 1), ("stored_at_ms", 1_761_040_000_000_i64)];
     Some(own.map(|(name, value)| (name.to_owned(), Value::from(value))).into_iter().chain(fields).collect())
 }
 

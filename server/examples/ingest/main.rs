@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut measured = Vec::new();
     for rows_before in [0, options.rows] {
         let held = bulk.rows().await?;
-        bulk.load(&mut records, rows_before.saturating_sub(held)).await?;
+        bulk.load(&mut records, rows_before.saturating_sub(held), options.senders).await?;
         let (mut bulks, mut ones, mut manys) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..options.rounds.max(1) {
             // Each goes first as often: what one leaves to the disk, the other has to wait for.
@@ -85,7 +85,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             for loads in [bulk_first, !bulk_first] {
                 bulk.settle().await?;
                 if loads {
-                    bulks.push(bulk.load(&mut records, options.records).await?);
+                    bulks.push(bulk.load(&mut records, options.records, options.senders).await?);
                 } else {
                     ones.push(senders.send(&mut records, options.records / 10, 1).await?);
                     manys.push(senders.send(&mut records, options.records, options.senders).await?);
