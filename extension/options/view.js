@@ -5,7 +5,7 @@
  * @typedef {import("../shared/text.js").Text} Text
  * @typedef {{ pageVisits: number, tabAggregates: number }} Counts
  * @typedef {{ name: Text, value: number | Text, unit: "number" | "bytes" | "seconds" | "span" | "moment" }} Fact
- * @typedef {{ name: Text, value: number, look: "good" | "waits" | "bad" | "rest" }} Share
+ * @typedef {{ name: Text, value: number, look: "good" | "waiting" | "bad" | "rest" }} Share
  * @typedef {{ title: Text, shares: Share[] }} Chart
  * @typedef {{ name: Text, counts: Counts, total: number }} Line
  */
@@ -142,7 +142,7 @@ export function chartsOf(snapshot) {
       title: { key: "chartRecords" },
       shares: [
         share("good", "place_name_acknowledged", "acknowledged"),
-        share("waits", "place_name_pending", "pending", "parked"),
+        share("waiting", "place_name_pending", "pending", "parked"),
         share("bad", "chartAside", "quarantined", "archived"),
         share("rest", "chartGone", "discarded", "unrecoverable"),
       ],
@@ -151,7 +151,7 @@ export function chartsOf(snapshot) {
       title: { key: "chartUploads", values: [uploads] },
       shares: [
         { name: { key: "uploadsStored" }, value: stored, look: "good" },
-        { name: { key: "uploadsUnanswered" }, value: networkErrors, look: "waits" },
+        { name: { key: "uploadsUnanswered" }, value: networkErrors, look: "waiting" },
         { name: { key: "uploadsFailed" }, value: uploads - stored - networkErrors, look: "bad" },
       ],
     },

@@ -44,6 +44,20 @@ test("at 200 % nothing is cut off at the side", async () => {
   }
 });
 
+test("whatever a chart's legend names is seen in its bar", async () => {
+  for (const name of ["options", "options-trouble"]) {
+    const page = await openTold(browser, STATES[name], {});
+    const charts = await page.evaluate(() =>
+      [...document.querySelectorAll("figure")].map((chart) => ({
+        named: chart.querySelectorAll(".legend li").length,
+        seen: [...chart.querySelectorAll(".bar span")].filter((part) => part.clientWidth > 2).length,
+      })),
+    );
+    assert.ok(charts.length > 0 && charts.every(({ named, seen }) => named === seen && seen > 0), name);
+    await page.context().close();
+  }
+});
+
 test("whoever only has a keyboard reaches every control, in the order in which it stands on the page", async () => {
   for (const name of ["popup-quarantine", "options", "firstrun"]) {
     const page = await openTold(browser, STATES[name], {});
