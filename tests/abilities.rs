@@ -15,7 +15,7 @@ use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::Outcome;
 use heyho_sync::engine::{EngineError, RunOptions};
 use heyho_sync::outbox::Aside;
-use heyho_sync::words::kind::PerKind;
+use heyho_sync::words::kind::{Kind, PerKind};
 use heyho_sync::words::owner::Session;
 use heyho_sync::words::policy::Compress;
 use heyho_sync::words::record::RecordError;
@@ -251,6 +251,26 @@ fn a_server_that_wants_order_in_spite_of_its_word_gets_it_at_the_second_request(
     let report = scene.sync(&engine);
     assert_eq!((report.outcome, report.requests, scene.stored()), (Outcome::Complete, 3, 152));
     assert_eq!(scene.status(&engine).quarantined.total(), 0);
+}
+
+#[test]
+fn nobody_is_blamed_for_the_order_while_a_bad_record_is_looked_for() {
+    let scene = scene_with(json!({ "references_in_any_order": true }));
+    let bad = ["v00010", "v00060"];
+    scene.network.server.borrow_mut().poison = bad.map(|id| (id.to_owned(), Poison::Silent)).into();
+    let engine = scene.worker();
+    record_chain(&scene, &engine, 100);
+    for _ in 0..60 {
+        scene.sync(&engine);
+        scene.world.sleep(3_700_000);
+    }
+    let quarantined = scene.world.run(engine.outbox().list(Aside::Quarantine)).unwrap();
+    let quarantined: Vec<_> = quarantined
+        .iter()
+        .filter(|row| row.head.kind == Kind::PageVisit)
+        .map(|row| row.head.id.as_str())
+        .collect();
+    assert_eq!((quarantined, scene.status(&engine).pending.total()), (bad.to_vec(), 0));
 }
 
 #[test]

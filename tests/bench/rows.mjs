@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { root } from "../../scripts/setup.mjs";
-import { rest } from "./rest.mjs";
 import { spread } from "./statistics.mjs";
 
 const KB = 1000;
@@ -358,6 +357,8 @@ export const rows = {
 
   async rest(bench) {
     if (bench.firefox || process.platform !== "linux") return { lines: [] };
+    // It needs a package that the set-up installs.
+    const { rest } = await import("./rest.mjs");
     const { ours, idle } = await rest();
     const perDay = ({ cold, running }) => cold * SYNCS_A_DAY + running * BEATS_A_DAY;
     return {
