@@ -82,13 +82,16 @@ impl<'a> Fields<'a> {
         Ok(Some(Value::Object(rest).to_string()))
     }
 
-    /// Of a name that was sent twice, the last one counts.
+    /// Of a name that was sent twice, the last one counts. One pass, however often it was sent.
     fn remove(&mut self, name: &str) -> Option<&'a RawValue> {
         let mut removed = None;
-        while let Some(at) = self.0.iter().rposition(|(sent, _)| sent == name) {
-            let (_, raw) = self.0.remove(at);
-            removed = removed.or(Some(raw));
-        }
+        self.0.retain(|(sent, raw)| {
+            let is_meant = sent == name;
+            if is_meant {
+                removed = Some(*raw);
+            }
+            !is_meant
+        });
         removed
     }
 
