@@ -532,6 +532,31 @@ fn an_excluded_site_is_not_kept_from_the_moment_it_is_excluded() {
 }
 
 #[test]
+fn a_batch_that_failed_is_not_sent_again_as_it_was_if_a_site_was_excluded_since() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..400);
+    scene.network.latency_ms.set(50);
+    // The last one's answer is lost when the other has landed, and the next batch was made ready under the new rules.
+    scene.network.faults.borrow_mut().extend([None, None, Some(NetworkFault::LostAnswer)]);
+    let sync = pin!(engine.sync(RunOptions::default()));
+    let exclude = pin!(async {
+        while scene.network.in_flight.get() < 2 {
+            scene.world.pass(1).await;
+        }
+        let excluded = SiteRules::new(["example.com"]);
+        let changed = engine.change_settings(|settings| settings.excluded = excluded).await;
+        // The network's own referee fails where a request names it.
+        scene.network.forbidden.borrow_mut().push("example.com".to_owned());
+        changed
+    });
+    let (report, changed) = scene.world.run(join(sync, exclude));
+    assert_eq!((report.unwrap().reason.as_deref(), changed), (Some("settings changed"), Ok(())));
+    scene.sync(&engine);
+    assert_eq!((scene.stored(), scene.rows_left()), (600, 0));
+}
+
+#[test]
 fn a_backlog_is_read_in_windows() {
     let scene = Scene::default();
     let engine = scene.worker();

@@ -19,7 +19,6 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Body, Row, Store};
 use crate::ports::transport::Transport;
-use crate::words::hash::HashMap;
 use crate::words::key::RowKey;
 use crate::words::kind::Kind;
 use crate::words::order;
@@ -41,7 +40,7 @@ where
         &mut self,
         flights: &mut FuturesUnordered<Flight<'a, S::Body>>,
     ) -> Result<Option<(Parcel<S::Body>, Verdict)>, Halt> {
-        let mut in_flight: HashMap<String, Vec<Identity>> = HashMap::default();
+        let mut in_flight: Vec<(String, Vec<Identity>)> = Vec::new();
         let mut failures = Vec::new();
         let mut landed = Vec::new();
         let mut stop = None;
@@ -55,7 +54,8 @@ where
                     break;
                 }
                 let Some(batch) = self.next_batch().await? else { break };
-                if !independent(&batch, in_flight.values().flatten(), self.takes_any_order()) {
+                let others = in_flight.iter().flat_map(|(_, identities)| identities);
+                if !independent(&batch, others, self.takes_any_order()) {
                     self.windows.give_back(batch);
                     break;
                 }
@@ -69,7 +69,7 @@ where
                     self.windows.set_aside(parcel.into_batch());
                     continue;
                 }
-                in_flight.insert(parcel.id().to_owned(), parcel.sent().map(identity).collect());
+                in_flight.push((parcel.id().to_owned(), parcel.sent().map(identity).collect()));
                 // A request begins with its first poll.
                 let mut flight = match self.start(parcel, false, (flights.len() + landed.len()) as u64) {
                     Ok(flight) => flight,
@@ -94,7 +94,7 @@ where
             let Some(first) = flights.next().await else { break };
             let mut next = Some(first);
             while let Some((parcel, outcome)) = next {
-                in_flight.remove(parcel.id());
+                in_flight.retain(|(id, _)| id != parcel.id());
                 match self.judge(&parcel, outcome) {
                     Verdict::Acknowledged(tally) => {
                         landed.push(self.land(parcel, tally));

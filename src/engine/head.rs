@@ -121,9 +121,7 @@ where
                 }
             }
         }
-        let settings = self.engine.settings();
-        let mut parcel = Parcel::prepare(batch, &settings, &obstacles);
-        self.prepared_under = settings;
+        let mut parcel = Parcel::prepare(batch, self.engine.settings(), &obstacles);
         self.withholds |= parcel.withholds_visits();
         self.pack(&mut parcel).await;
         Ok(parcel)

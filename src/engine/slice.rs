@@ -2,15 +2,13 @@
 
 use futures_util::stream::FuturesUnordered;
 
-use std::rc::Rc;
-
+use super::Engine;
 use super::abilities::News;
 use super::flight::Flight;
 use super::preflight::{Doubt, Preflight};
 use super::sync::{End, Halt, RunOptions};
 use super::upload::{Batch, Parcel};
 use super::windows::Windows;
-use super::{Engine, Settings};
 use crate::decisions::ledger::Books;
 use crate::decisions::metrics::Ended;
 use crate::decisions::protocol::Answer;
@@ -53,8 +51,6 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) taken: Vec<RowKey>,
     /// What the engine had erased when the slice began: what it has read since is there.
     erased: u32,
-    /// The settings that the last batch was prepared under.
-    pub(super) prepared_under: Rc<Settings>,
     /// Whether the server has read a compressed body in this slice.
     pub(super) gzip_is_read: bool,
     /// Whether references are sent in order, whatever the server says: a batch has failed that may show why.
@@ -124,7 +120,6 @@ where
             refreshed: false,
             taken: Vec::new(),
             erased,
-            prepared_under: Rc::default(),
             gzip_is_read: false,
             clock_is_right: false,
             news: News::default(),
@@ -211,7 +206,7 @@ where
         }
         let engine = self.engine;
         let settings = engine.settings();
-        if settings.excluded != self.prepared_under.excluded {
+        if settings.excluded != parcel.settings.excluded {
             return Err(Halt::End(End::Stopped(Stop::SettingsChanged)));
         }
         parcel.sent_at = engine.clock.monotonic();

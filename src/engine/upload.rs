@@ -1,6 +1,7 @@
 //! A batch, from the rows that it covers to the request that carries it.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use super::Settings;
 use crate::decisions::batch::{Candidate, latest_of_each};
@@ -58,19 +59,22 @@ fn are_older<B>(batch: &Batch<B>, by_record: bool, first: Option<usize>) -> Vec<
     fn group_of<B>(row: &Row<B>, by_record: bool) -> (Option<Kind>, &str) {
         if by_record { (Some(row.head.kind), &row.head.id) } else { (None, unit_of(row)) }
     }
-    let mut order = HashMap::default();
+    // So few that looking through them is as quick as any map.
+    let mut groups: Vec<(_, RowKey, Kind)> = Vec::new();
     for row in batch {
-        order.entry(group_of(row, by_record)).or_insert((row.key, row.head.kind));
+        let group = group_of(row, by_record);
+        if groups.iter().all(|(known, ..)| *known != group) {
+            groups.push((group, row.key, row.head.kind));
+        }
     }
-    let mut groups: Vec<_> = order.into_iter().collect();
     if groups.len() < 2 {
         return Vec::new();
     }
     // A unit's visit comes before its aggregates, whatever their keys.
-    order::by_number(&mut groups, |(_, (key, kind))| key.behind_kind(*kind));
-    let older_groups = first.unwrap_or(groups.len() / 2).clamp(1, groups.len());
-    let older: HashSet<_> = groups.into_iter().take(older_groups).map(|(group, _)| group).collect();
-    batch.iter().map(|row| older.contains(&group_of(row, by_record))).collect()
+    order::by_number(&mut groups, |(_, key, kind)| key.behind_kind(*kind));
+    groups.truncate(first.unwrap_or(groups.len() / 2).clamp(1, groups.len()));
+    let is_older = |row: &Row<B>| groups.iter().any(|(group, ..)| *group == group_of(row, by_record));
+    batch.iter().map(is_older).collect()
 }
 
 /// Records that the server has named as bad, with its words.
@@ -107,6 +111,8 @@ pub(super) struct Parcel<B> {
     altered: u32,
     id: OnceCell<String>,
     packed: Option<Vec<u8>>,
+    /// The settings of the moment at which it was made ready.
+    pub(super) settings: Rc<Settings>,
     /// When its request began, by the clock that only goes forward.
     pub(super) sent_at: Millis,
 }
@@ -117,7 +123,7 @@ fn note(reason: &str, words: Option<&str>) -> String {
 
 impl<B: Body> Parcel<B> {
     /// Applies what the user excluded, what can't be referred to and what the server has named (rules 5, 6 and 11).
-    pub(super) fn prepare(mut batch: Batch<B>, settings: &Settings, obstacles: &Obstacles) -> Self {
+    pub(super) fn prepare(mut batch: Batch<B>, settings: Rc<Settings>, obstacles: &Obstacles) -> Self {
         in_order_of_records(&mut batch);
         let mut altered = 0;
         let mut roles: Vec<Role<B>> = batch.iter().map(|_| Role::Covered).collect();
@@ -132,7 +138,7 @@ impl<B: Body> Parcel<B> {
             }));
             for index in latest.into_iter().filter_map(|index| of_kind.get(index).copied()) {
                 let Some(row) = batch.get(index) else { continue };
-                let role = role_of(row, settings, obstacles, &left, &mut altered);
+                let role = role_of(row, &settings, obstacles, &left, &mut altered);
                 if let (Kind::PageVisit, Role::Leaves(fate)) = (kind, &role) {
                     left.insert(&row.head.id, fate.clone());
                 }
@@ -158,7 +164,7 @@ impl<B: Body> Parcel<B> {
         }
         drop(left);
         let rows = batch.into_iter().zip(roles).collect();
-        Self { rows, altered, id: OnceCell::new(), packed: None, sent_at: Millis(0) }
+        Self { rows, altered, id: OnceCell::new(), packed: None, settings, sent_at: Millis(0) }
     }
 
     /// The rows whose bodies are sent.
