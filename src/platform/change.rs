@@ -171,6 +171,7 @@ fn carve(
         }
     }
     let is_gone = |segment: &&Segment| losing.ranges.iter().any(|range| is_within(segment, range));
+    losing.segments.iter().filter(is_gone).for_each(|segment| shelf.forget(segment));
     for segment in losing.segments.iter().filter(|segment| !is_gone(segment)) {
         let rows = segment.rows(kind_of(losing.table));
         let rows = match &rows {
@@ -181,6 +182,7 @@ fn carve(
         if !rows.is_empty() && staying.len() == rows.len() {
             continue;
         }
+        shelf.forget(segment);
         requests.push(delete(store()?, segment.key()));
         let fits = segment::length(&staying).is_some_and(|length| length == staying.len());
         match segment::of_rows(&staying).filter(|_| fits) {

@@ -229,11 +229,12 @@ async fn segments_of(
         }
     }
     let found = store.get_all(Some(lists(range)?), limit_of(limit)).await.map_err(failure)?;
-    let segments: Vec<Segment> = found.iter().cloned().filter_map(Segment::from_stored).collect();
+    let is_full = found.len() >= limit;
+    let segments: Vec<Segment> = found.into_iter().filter_map(Segment::from_stored).collect();
     if kept {
         segments.iter().for_each(|segment| shelf.put(segment));
     }
-    Ok((segments, found.len() >= limit))
+    Ok((segments, is_full))
 }
 
 // The segment that begins before a place, and ends there or behind it: in the same epoch, like all of its rows.

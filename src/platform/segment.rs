@@ -10,7 +10,6 @@
 //! of the rest, with a number of its own. So whoever has read one may know it again by its key ([`Shelf`]).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 
 use js_sys::{Array, JsString, Math, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -33,8 +32,8 @@ pub const TIDIED_ROWS: usize = 500;
 /// Most bytes of a segment's bodies.
 const MAX_BYTES: u64 = 48 * 1024;
 
-// A full window of each kind, what is in flight, and what the next ones are cut from.
-const MOST_KEPT: usize = 64;
+// A full window of each kind, and as many that are in flight.
+const MOST_KEPT: usize = 40;
 
 // Neither stands in what is put together here: a row with one of them is stored by itself.
 const FIELD: char = '\u{1f}';
@@ -82,18 +81,24 @@ impl Segment {
     }
 }
 
-/// Segments that this worker has read or written lately: what is settled was read just before.
+/// Segments that this worker has read or written and not deleted: what is settled was read just before.
 #[derive(Debug, Default)]
-pub struct Shelf(RefCell<VecDeque<Segment>>);
+pub struct Shelf(RefCell<Vec<Segment>>);
 
 impl Shelf {
     /// Keeps a segment for a while.
     pub fn put(&self, segment: &Segment) {
+        self.forget(segment);
         let mut kept = self.0.borrow_mut();
-        if kept.iter().all(|known| known.mark != segment.mark) {
-            kept.truncate(MOST_KEPT - 1);
-            kept.push_front(segment.clone());
+        kept.push(segment.clone());
+        if kept.len() > MOST_KEPT {
+            kept.remove(0);
         }
+    }
+
+    /// Keeps it no longer.
+    pub fn forget(&self, segment: &Segment) {
+        self.0.borrow_mut().retain(|known| known.mark != segment.mark);
     }
 
     /// The segment with this key, if it is kept.
