@@ -492,10 +492,13 @@ fn a_wait_is_kept_though_the_disk_fails_at_any_write_beside_it() {
         let told_as_failed = StorageFault::FailsAfterCommit(StoreError::Failed("AbortError".into()));
         let faults = (0..writes).map(|_| StorageFault::None).chain([told_as_failed]);
         scene.disk.faults.borrow_mut().extend(faults);
-        // The network's own referee fails where a request comes too early.
+        // The network's own referee fails where a request comes too early, of the next worker too.
         let _ = scene.world.run(engine.sync(click));
         let _ = scene.world.run(engine.sync(click));
         scene.disk.faults.take();
+        drop(engine);
+        let engine = scene.worker();
+        let _ = scene.world.run(engine.sync(click));
         scene.world.sleep(100_000);
         scene.sync(&engine);
         assert_eq!((scene.stored(), scene.rows_left()), (800, 0));

@@ -88,8 +88,16 @@ where
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         };
         let result = match self.noticing(self.run_slice(report, options, erased).await) {
-            // The next run, for which the alarm is armed, finds a database that works.
-            Err(failure) => self.healed_after(failure.clone()).await.and(Err(failure)),
+            // The next run, for which the alarm is armed, finds a database that works, and what wait a server has asked
+            // for: memory ends with the worker.
+            Err(failure) => {
+                let healed = self.healed_after(failure.clone()).await;
+                let now = self.clock.now();
+                if let Some(retry) = self.heeds.get().filter(|retry| retry.holds(now, true)) {
+                    let _ = self.outbox.heed(retry, now).await;
+                }
+                healed.and(Err(failure))
+            }
             done => done,
         };
         drop(lock);
