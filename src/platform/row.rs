@@ -63,8 +63,14 @@ extern "C" {
 }
 
 /// A record's text as a JavaScript string.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct JsBody(pub JsString);
+
+impl std::fmt::Debug for JsBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JsBody(..)")
+    }
+}
 
 impl From<String> for JsBody {
     fn from(text: String) -> Self {

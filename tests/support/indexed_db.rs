@@ -43,6 +43,7 @@ macro_rules! for_every_indexed_db_case {
     ($run:ident) => {
         $run! { indexed_db:
             rows_survive_close_and_reopen
+            debug_output_shows_nothing_of_what_is_stored
             the_database_has_its_tables_from_the_first_transaction_on
             first_transactions_at_once_leave_no_connection_behind
             a_connection_gives_way_to_a_new_version_and_is_reopened
@@ -62,6 +63,7 @@ macro_rules! for_every_indexed_db_case {
 }
 
 const TABLE: Table = Table::Outbox(Kind::PageVisit);
+const BODY: &str = r#"{"title":"a letter"}"#;
 
 struct Fault(Function);
 
@@ -84,12 +86,12 @@ async fn insert(store: &IndexedDb, counts: impl IntoIterator<Item = u64>) -> Res
             id: format!("record {count}"),
             revision: 1,
             refers_to: None,
-            bytes: 2,
+            bytes: BODY.len() as u32,
             sites: Vec::new(),
         },
         follows: None,
         captured_at: UnixMillis(0),
-        body: "{}".to_owned().into(),
+        body: BODY.to_owned().into(),
         note: None,
     };
     let mut changes = vec![Change::Write(Document::Books, "written".into())];
@@ -109,6 +111,18 @@ pub async fn rows_survive_close_and_reopen(name: String) {
     store.close();
     assert_eq!(rows(&IndexedDb::new(name)).await, Ok(3));
     assert_eq!(rows(&store).await, Ok(3));
+}
+
+// Rows that came together are a segment, and a store knows those that it has read.
+pub async fn debug_output_shows_nothing_of_what_is_stored(name: String) {
+    let store = IndexedDb::new(name);
+    insert(&store, 1..=40).await.unwrap();
+    let query = Query::Rows { table: TABLE, range: KeyRange::everything(), limit: usize::MAX };
+    let found: Vec<_> = store.read(&[query]).await.unwrap().into_iter().flat_map(Answer::rows).collect();
+    let body = &found[0].body;
+    for shown in [format!("{store:?}"), format!("{found:?}"), format!("{body:?}")] {
+        assert!(!shown.contains("letter"), "{shown}");
+    }
 }
 
 pub async fn the_database_has_its_tables_from_the_first_transaction_on(name: String) {
