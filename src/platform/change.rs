@@ -65,8 +65,9 @@ pub async fn put_together(
     if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
         let range = KeyRange::closed(first.key, last.key);
         let segments = segments_in(&transaction, table, &[range], &met).await?;
+        let enough = 2 * segment::most_rows(kind_of(table));
         let mut from = 0;
-        while let Some(rest) = rows.get(from..).filter(|rest| rest.len() >= 2 * segment::MAX_ROWS) {
+        while let Some(rest) = rows.get(from..).filter(|rest| rest.len() >= enough) {
             let Some(together) = segment::length(rest).and_then(|length| rest.get(..length)) else { break };
             from += together.len();
             let (Some(first), Some(last)) = (together.first(), together.last()) else { break };
@@ -147,7 +148,8 @@ fn together(table: Table, first: &Row<JsBody>, others: &[Change<JsBody>]) -> Opt
         Change::Insert(of, row) if *of == table => Some(row),
         _ => None,
     });
-    let rows: Vec<&Row<JsBody>> = std::iter::once(first).chain(behind).take(segment::MAX_ROWS).collect();
+    let rows: Vec<&Row<JsBody>> =
+        std::iter::once(first).chain(behind).take(segment::most_rows(first.head.kind)).collect();
     let length = segment::length(&rows)?;
     Some((segment::of_rows(rows.get(..length)?)?, length))
 }

@@ -155,7 +155,7 @@ async fn places(
     let shelf = met.borrow().shelf();
     while !range.is_empty() && found.len() < limit {
         let wanted = limit - found.len();
-        let most_segments = wanted.div_ceil(segment::MAX_ROWS);
+        let most_segments = wanted.div_ceil(segment::most_rows(kind_of(table)));
         let single = Some(numbers(range)?);
         let (singles, segments) = join(
             async {
@@ -191,11 +191,10 @@ async fn places(
             found.push((key, row));
         }
         for segment in &segments {
-            match (segment.rows(kind_of(table)), rows) {
-                (Some(all), true) => found.extend(all.into_iter().map(|row| (row.key, Some(row)))),
-                (Some(all), false) => found.extend(all.into_iter().map(|row| (row.key, None))),
-                // It is seen, and can be deleted, by its last place.
-                (None, _) => found.push((segment.last, None)),
+            let kind = kind_of(table);
+            match if rows { segment.rows(kind) } else { None } {
+                Some(all) => found.extend(all.into_iter().map(|row| (row.key, Some(row)))),
+                None => found.extend(segment.places(kind).iter().map(|place| (*place, None))),
             }
         }
         met.borrow_mut().note(looked, segments);
@@ -267,7 +266,7 @@ pub async fn first_singles(
 ) -> Result<Vec<Row<JsBody>>, StoreError> {
     let store = transaction.store(schema::store_of(table)).map_err(failure)?;
     let keys = store.get_all_keys(Some(numbers(range)?), limit_of(limit)).await.map_err(failure)?;
-    if keys.len() < 2 * segment::MAX_ROWS {
+    if keys.len() < 2 * segment::most_rows(kind_of(table)) {
         return Ok(Vec::new());
     }
     let found = store.get_all(Some(numbers(range)?), limit_of(limit)).await.map_err(failure)?;

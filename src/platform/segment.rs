@@ -1,5 +1,4 @@
-//! A segment: up to fifty rows of an outbox as one stored object, so that a long backlog costs IndexedDB a fiftieth of
-//! the objects.
+//! A segment: up to fifty rows of an outbox as one stored object, so that a long backlog costs IndexedDB few objects.
 //!
 //! Rows that come together are stored so ([`MIN_ROWS`] or more in one transaction), all others each by itself until many
 //! wait. Rows of an outbox come behind all others of their epoch ([`crate::ports::store::Change::Insert`]), so that no two segments
@@ -9,7 +8,8 @@
 //! single rows share a table and never meet in a range. A segment is never changed: rows that leave it make another one
 //! of the rest, with a number of its own. So whoever has read one may know it again by its key ([`Shelf`]).
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 
 use js_sys::{Array, JsString, Math, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -22,9 +22,15 @@ use crate::words::kind::Kind;
 use crate::words::record::Head;
 use crate::words::time::UnixMillis;
 
-/// Most rows of a segment: half of a full batch, since Chromium keeps a value above 64 KiB as a file of its own, which
-/// takes six times as long to read.
-pub const MAX_ROWS: usize = 50;
+/// Most rows of a segment. A full batch is some of them, so that batches and windows end where segments do, and it stays
+/// below 64 KiB with records as they are in life: Chromium keeps a larger value as a file of its own, which takes six
+/// times as long to read.
+pub const fn most_rows(kind: Kind) -> usize {
+    match kind {
+        Kind::PageVisit => 25,
+        Kind::TabAggregate => 50,
+    }
+}
 /// Fewer are stored one by one: a settlement that takes some of a segment writes the others anew.
 pub const MIN_ROWS: usize = 20;
 /// Most single rows that are looked at to make segments of them.
@@ -52,13 +58,15 @@ pub struct Segment {
     /// What tells it from every other of these places.
     mark: f64,
     value: JsValue,
+    // The places of its rows, once they have been read.
+    places: Rc<OnceCell<Vec<RowKey>>>,
 }
 
 impl Segment {
     /// The segment of a stored object; none where the object's key is none of a segment.
     pub fn from_stored(value: JsValue) -> Option<Self> {
         let (first, last, mark) = span_of(&Reflect::get(&value, &schema::KEY.into()).ok()?)?;
-        Some(Self { first, last, mark, value })
+        Some(Self { first, last, mark, value, places: Rc::default() })
     }
 
     /// Its key.
@@ -77,7 +85,17 @@ impl Segment {
         let heads = part(HEADS)?.as_string()?;
         let bodies = part(BODIES)?.dyn_into::<Array>().ok()?;
         let rows = heads.split(ROW).zip(0..).map(|(head, index)| row(head, kind, bodies.get(index)));
-        rows.collect()
+        let rows: Vec<Row<JsBody>> = rows.collect::<Option<_>>()?;
+        self.places.get_or_init(|| rows.iter().map(|row| row.key).collect());
+        Some(rows)
+    }
+
+    /// The places of its rows. One that can't be read is seen, and can be deleted, by its last place.
+    pub fn places(&self, kind: Kind) -> &[RowKey] {
+        if self.places.get().is_none() {
+            self.rows(kind);
+        }
+        self.places.get().map_or(std::slice::from_ref(&self.last), Vec::as_slice)
     }
 }
 
@@ -135,7 +153,7 @@ pub fn of_rows(rows: &[&Row<JsBody>]) -> Option<Segment> {
     {
         Reflect::set(&stored, &name.into(), value).ok()?;
     }
-    Some(Segment { first, last, mark, value: stored.into() })
+    Some(Segment { first, last, mark, value: stored.into(), places: Rc::default() })
 }
 
 /// The place of the first row of the segment with this key.
@@ -155,7 +173,8 @@ pub fn length(rows: &[&Row<JsBody>]) -> Option<usize> {
         bytes += u64::from(row.head.bytes);
         bytes <= MAX_BYTES
     };
-    let length = rows.iter().take(MAX_ROWS).take_while(fits).count();
+    let most = most_rows(rows.first()?.head.kind);
+    let length = rows.iter().take(most).take_while(fits).count();
     let rows = rows.get(..length).filter(|rows| rows.len() >= MIN_ROWS)?;
     let in_order = |two: &[&Row<JsBody>]| match two {
         [one, next] => one.key < next.key && one.key.epoch() == next.key.epoch(),
