@@ -1,17 +1,15 @@
 //! Saving a batch: everything in one transaction, or nothing.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
-use sqlx::AssertSqlSafe;
-use tokio::sync::OwnedSemaphorePermit;
+use sqlx::SqlSafeStr;
 use utoipa::ToSchema;
 
 use super::{
-    Dialect, Store, StoreError, Write,
+    Store, StoreError, Write,
+    connection::Connection,
     group_commit::Saving,
     idempotency::Idempotency,
-    record_tables::{AnyQuery, ForRows, RecordStatements, RecordTable},
+    record_tables::{ForRows, RecordStatements, RecordTable, Writing},
     sync_log::SyncLogEntry,
 };
 use crate::{auth::rate_limit::Usage, policy, time::UnixMillis, validation::Batch};
@@ -66,39 +64,36 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Metered<SyncCounts>, StoreError> {
         let saving = Saving { user_id, batch, key, now };
-        match self.dialect {
-            Dialect::Sqlite => self.save_in_group(saving).await,
-            Dialect::Postgres => self.save_alone(&saving).await,
+        match &self.sqlite {
+            Some(sqlite) => self.save_in_group(sqlite, saving).await,
+            None => self.save_alone(&saving).await,
         }
     }
 
     /// Saves a batch in a transaction of its own.
-    pub(super) async fn save_alone(&self, saving: &Saving) -> Result<Metered<SyncCounts>, StoreError> {
+    async fn save_alone(&self, saving: &Saving) -> Result<Metered<SyncCounts>, StoreError> {
         let mut attempt = 1;
         loop {
-            match self.try_save_all(self.turn().await, &[saving]).await {
+            match self.try_save(saving).await {
                 Err(error) if error.is_conflict() && attempt < policy::TRANSACTION_ATTEMPTS => attempt += 1,
-                result => return result?.pop().ok_or(StoreError::Database(sqlx::Error::RowNotFound)),
+                result => return result,
             }
         }
     }
 
-    /// Saves batches in one transaction: all of them, or none.
-    pub(super) async fn try_save_all(
-        &self,
-        turn: Option<OwnedSemaphorePermit>,
-        batches: &[&Saving],
-    ) -> Result<Vec<Metered<SyncCounts>>, StoreError> {
-        let mut write = self.begin_write_in(turn).await?;
-        let mut counts = Vec::new();
-        for saving in batches {
-            counts.push(self.save(&mut write, saving).await?);
-        }
+    async fn try_save(&self, saving: &Saving) -> Result<Metered<SyncCounts>, StoreError> {
+        let mut write = self.begin_write().await?;
+        let counts = self.save(&mut write, saving).await?;
         write.commit().await?;
         Ok(counts)
     }
 
-    async fn save(&self, write: &mut Write, saving: &Saving) -> Result<Metered<SyncCounts>, StoreError> {
+    /// Saves a batch in a transaction that others commit.
+    pub(super) async fn save<C: Connection>(
+        &self,
+        write: &mut Write<C>,
+        saving: &Saving,
+    ) -> Result<Metered<SyncCounts>, StoreError> {
         let Saving { user_id, batch, key, now } = saving;
         let (user_id, now) = (*user_id, *now);
         let has_erasures = match write.take_turn(user_id, now).await? {
@@ -123,9 +118,9 @@ impl Store {
         Ok(Ok(counts))
     }
 
-    async fn store_records(
+    async fn store_records<C: Connection>(
         &self,
-        write: &mut Write,
+        write: &mut Write<C>,
         user_id: i64,
         batch: &Batch,
         now: UnixMillis,
@@ -143,7 +138,7 @@ impl Store {
     }
 }
 
-impl Write {
+impl<C: Connection> Write<C> {
     /// Locks the user's row, so that writes of one user happen one after the other on every database, and counts
     /// the request. The count decides: requests at the same time can't slip through together.
     pub(super) async fn take_turn(
@@ -152,21 +147,20 @@ impl Write {
         now: UnixMillis,
     ) -> Result<Metered<Turn>, StoreError> {
         let (after, before) = Usage::current_starts(self.user_limit, now);
-        let counted: Option<(i64, i64, i64)> = sqlx::query_as(
-            "update users set last_write_at_ms = $2, \
-                 window_requests = case when window_start_ms > $3 and window_start_ms < $4 \
-                     then window_requests + 1 else 1 end, \
-                 window_start_ms = case when window_start_ms > $3 and window_start_ms < $4 \
-                     then window_start_ms else $2 end \
-             where id = $1 returning has_erasures, window_requests, window_start_ms",
-        )
-        .bind(user_id)
-        .bind(now.0)
-        .bind(after.0)
-        .bind(before.0)
-        .fetch_optional(&mut *self.transaction)
-        .await?;
-        let (has_erasures, requests, window) = counted.ok_or(StoreError::AccountGone)?;
+        let counted: Vec<(i64, i64, i64)> = self
+            .transaction
+            .rows(
+                "update users set last_write_at_ms = $2, \
+                     window_requests = case when window_start_ms > $3 and window_start_ms < $4 \
+                         then window_requests + 1 else 1 end, \
+                     window_start_ms = case when window_start_ms > $3 and window_start_ms < $4 \
+                         then window_start_ms else $2 end \
+                 where id = $1 returning has_erasures, window_requests, window_start_ms"
+                    .into_sql_str(),
+                &[(&user_id).into(), (&now.0).into(), (&after.0).into(), (&before.0).into()],
+            )
+            .await?;
+        let (has_erasures, requests, window) = *counted.first().ok_or(StoreError::AccountGone)?;
         let usage = Usage::of(self.user_limit, requests, UnixMillis(window), now);
         Ok(if usage.is_exceeded() { Err(usage) } else { Ok(Turn { has_erasures: has_erasures != 0 }) })
     }
@@ -179,50 +173,14 @@ impl Write {
         records: &[R],
         now: UnixMillis,
     ) -> Result<Stored, StoreError> {
-        let writing = R::writing(statements);
-        let created = self.execute_for_records(&writing.create, user_id, records, now).await?;
-        let updated = if created == records.len() {
-            0
-        } else {
-            // Those that were created a moment ago are of no higher revision than themselves.
-            self.execute_for_records(&writing.update, user_id, records, now).await?
+        let Writing { create, update } = R::writing(statements);
+        let mut write = async |statements: &ForRows| -> Result<usize, StoreError> {
+            let written = self.transaction.write_records(statements, user_id, now, records).await?;
+            Ok(usize::try_from(written).unwrap_or(usize::MAX))
         };
+        let created = write(create).await?;
+        // Those that were created a moment ago are of no higher revision than themselves.
+        let updated = if created == records.len() { 0 } else { write(update).await? };
         Ok(Stored { created, updated })
     }
-
-    /// Returns the number of rows that were written.
-    async fn execute_for_records<R: RecordTable>(
-        &mut self,
-        statement: &ForRows,
-        user_id: i64,
-        records: &[R],
-        now: UnixMillis,
-    ) -> Result<usize, StoreError> {
-        let mut written = 0;
-        match statement {
-            _ if records.is_empty() => {}
-            ForRows::Json(statement) => {
-                let rows = serde_json::to_string(records)?;
-                let query = prepared(statement).bind(user_id).bind(now.0).bind(rows);
-                written += query.execute(&mut *self.transaction).await?.rows_affected();
-            }
-            ForRows::Values(by_rows) => {
-                let mut rest = records;
-                for (rows, statement) in by_rows {
-                    while let Some((some, others)) = rest.split_at_checked(*rows) {
-                        let query = some.iter().fold(prepared(statement), |query, record| {
-                            record.bind(query.bind(user_id).bind(now.0))
-                        });
-                        written += query.execute(&mut *self.transaction).await?.rows_affected();
-                        rest = others;
-                    }
-                }
-            }
-        }
-        Ok(usize::try_from(written).unwrap_or(usize::MAX))
-    }
-}
-
-fn prepared<'q>(statement: &Arc<str>) -> AnyQuery<'q> {
-    sqlx::query(AssertSqlSafe(Arc::clone(statement)))
 }

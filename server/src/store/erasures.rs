@@ -3,9 +3,9 @@
 use std::{collections::HashSet, sync::Arc};
 
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
+use sqlx::{AssertSqlSafe, FromRow, Row, SqlSafeStr, any::AnyRow};
 
-use super::{AuditAction, Metered, Store, StoreError, Write};
+use super::{AuditAction, Metered, Store, StoreError, Write, connection::Connection};
 use crate::{
     auth::AddressDigest,
     erasure::{Erasure, redact_aggregate_texts, redact_visit_texts},
@@ -101,9 +101,9 @@ impl Store {
     }
 
     /// The batch without what the user has erased; remembers the ids of the visits that were left out.
-    pub(super) async fn without_erased(
+    pub(super) async fn without_erased<C: Connection>(
         &self,
-        write: &mut Write,
+        write: &mut Write<C>,
         user_id: i64,
         batch: &Batch,
     ) -> Result<Batch, StoreError> {
@@ -142,9 +142,9 @@ impl Store {
     }
 
     /// Leaves out the late ones of what `delete_orphans` deletes.
-    async fn drop_erased_orphans(
+    async fn drop_erased_orphans<C: Connection>(
         &self,
-        write: &mut Write,
+        write: &mut Write<C>,
         user_id: i64,
         erasures: &[Erasure],
         page_visits: &[PageVisit],
@@ -314,13 +314,12 @@ impl Write {
         .await?;
         Ok(deleted.rows_affected())
     }
+}
 
+impl<C: Connection> Write<C> {
     async fn erasures(&mut self, user_id: i64) -> Result<Vec<Erasure>, StoreError> {
-        let rows: Vec<(String, i64, i64)> =
-            sqlx::query_as("select site, from_ms, to_ms from erasures where user_id = $1")
-                .bind(user_id)
-                .fetch_all(&mut *self.transaction)
-                .await?;
+        let statement = "select site, from_ms, to_ms from erasures where user_id = $1".into_sql_str();
+        let rows: Vec<(String, i64, i64)> = self.transaction.rows(statement, &[(&user_id).into()]).await?;
         let erasure = |(site, from, to): (String, i64, i64)| Erasure {
             site: Some(site).filter(|site| !site.is_empty()),
             from: UnixMillis(from),
@@ -338,11 +337,10 @@ impl Write {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(Arc::clone(statement)))
-            .bind(user_id)
-            .bind(serde_json::to_string(ids)?)
-            .fetch_all(&mut *self.transaction)
-            .await?;
+        let (statement, ids) =
+            (AssertSqlSafe(Arc::clone(statement)).into_sql_str(), serde_json::to_string(ids)?);
+        let rows: Vec<(String, i64)> =
+            self.transaction.rows(statement, &[(&user_id).into(), (&ids).into()]).await?;
         Ok(rows.into_iter().map(|(id, _)| id).collect())
     }
 
@@ -361,11 +359,9 @@ impl Write {
         user_id: i64,
         rows: &[T],
     ) -> Result<(), StoreError> {
-        sqlx::query(AssertSqlSafe(Arc::clone(statement)))
-            .bind(user_id)
-            .bind(serde_json::to_string(rows)?)
-            .execute(&mut *self.transaction)
-            .await?;
+        let (statement, rows) =
+            (AssertSqlSafe(Arc::clone(statement)).into_sql_str(), serde_json::to_string(rows)?);
+        self.transaction.execute(statement, &[(&user_id).into(), (&rows).into()]).await?;
         Ok(())
     }
 }

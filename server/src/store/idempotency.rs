@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
+use sqlx::SqlSafeStr;
 
-use super::{StoreError, SyncCounts, Write};
+use super::{StoreError, SyncCounts, Write, connection::Connection};
 use crate::{policy, time::UnixMillis};
 
 /// The client's name for a batch, with a digest of the batch.
@@ -24,24 +25,24 @@ impl Idempotency {
     }
 }
 
-impl Write {
+impl<C: Connection> Write<C> {
     pub(super) async fn remembered_counts(
         &mut self,
         user_id: i64,
         key: &Idempotency,
         now: UnixMillis,
     ) -> Result<Option<SyncCounts>, StoreError> {
-        let counts: Option<String> = sqlx::query_scalar(
-            "select counts from idempotency_keys \
-             where user_id = $1 and key = $2 and body_digest = $3 and created_at_ms > $4",
-        )
-        .bind(user_id)
-        .bind(&key.key)
-        .bind(&key.body_digest)
-        .bind(now.plus_seconds(-policy::IDEMPOTENCY_SECONDS).0)
-        .fetch_optional(&mut *self.transaction)
-        .await?;
-        Ok(counts.map(|counts| serde_json::from_str(&counts)).transpose()?)
+        let since = now.plus_seconds(-policy::IDEMPOTENCY_SECONDS);
+        let counts: Vec<(String,)> = self
+            .transaction
+            .rows(
+                "select counts from idempotency_keys \
+                 where user_id = $1 and key = $2 and body_digest = $3 and created_at_ms > $4"
+                    .into_sql_str(),
+                &[(&user_id).into(), (&key.key).into(), (&key.body_digest).into(), (&since.0).into()],
+            )
+            .await?;
+        Ok(counts.first().map(|(counts,)| serde_json::from_str(counts)).transpose()?)
     }
 
     pub(super) async fn remember_counts(
@@ -51,19 +52,24 @@ impl Write {
         counts: &SyncCounts,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "insert into idempotency_keys (user_id, key, body_digest, counts, created_at_ms) \
-             values ($1, $2, $3, $4, $5) \
-             on conflict (user_id, key) do update set \
-                 body_digest = excluded.body_digest, counts = excluded.counts, created_at_ms = excluded.created_at_ms",
-        )
-        .bind(user_id)
-        .bind(&key.key)
-        .bind(&key.body_digest)
-        .bind(serde_json::to_string(counts)?)
-        .bind(now.0)
-        .execute(&mut *self.transaction)
-        .await?;
+        let counts = serde_json::to_string(counts)?;
+        self.transaction
+            .execute(
+                "insert into idempotency_keys (user_id, key, body_digest, counts, created_at_ms) \
+                 values ($1, $2, $3, $4, $5) \
+                 on conflict (user_id, key) do update set \
+                     body_digest = excluded.body_digest, counts = excluded.counts, \
+                     created_at_ms = excluded.created_at_ms"
+                    .into_sql_str(),
+                &[
+                    (&user_id).into(),
+                    (&key.key).into(),
+                    (&key.body_digest).into(),
+                    (&counts).into(),
+                    (&now.0).into(),
+                ],
+            )
+            .await?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod audit;
 mod batches;
 mod browsing_data;
+mod connection;
 mod dialect;
 mod erasures;
 mod group_commit;
@@ -18,7 +19,7 @@ mod sessions;
 mod sign_ups;
 mod sync_log;
 
-use std::{io, str::FromStr, sync::Arc, time::Duration};
+use std::{borrow::Cow, io, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Any, AnyPool, ConnectOptions, Executor, Transaction,
@@ -65,6 +66,9 @@ pub enum StoreError {
     /// Anything the driver reports.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// Anything SQLite reports to those who save batches.
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
 }
 
 impl StoreError {
@@ -72,20 +76,21 @@ impl StoreError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)) => true,
-            Self::Database(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| dialect::is_temporary_code(&code))
-            }
-            _ => false,
+            _ => self.code().is_some_and(|code| dialect::is_temporary_code(&code)),
         }
     }
 
     /// Whether the database gave a transaction up because of another one, so that it can be run again at once.
     fn is_conflict(&self) -> bool {
+        self.code().is_some_and(|code| dialect::is_conflict_code(&code))
+    }
+
+    /// The database's own code for it.
+    fn code(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Database(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| dialect::is_conflict_code(&code))
-            }
-            _ => false,
+            Self::Database(sqlx::Error::Database(error)) => error.code(),
+            Self::Sqlite(error) => Some(error.sqlite_error()?.extended_code.to_string().into()),
+            _ => None,
         }
     }
 }
@@ -97,7 +102,8 @@ pub struct Store {
     dialect: Dialect,
     /// SQLite has one writer. Waiting for it here is fair and in order; its busy handler is neither.
     writer: Option<Arc<Semaphore>>,
-    queue: Arc<group_commit::Queue>,
+    /// There, batches are committed together.
+    sqlite: Option<Arc<group_commit::SqliteWriter>>,
     statements: Arc<RecordStatements>,
     user_limit: RateLimit,
 }
@@ -137,11 +143,15 @@ impl Store {
             .connect_with(options)
             .await?;
         migrations::migrator().run(&pool).await?;
+        let sqlite = match dialect {
+            Dialect::Sqlite => Some(Arc::new(group_commit::SqliteWriter::open(url)?)),
+            Dialect::Postgres => None,
+        };
         Ok(Self {
             pool,
             dialect,
             writer: (dialect == Dialect::Sqlite).then(|| Arc::new(Semaphore::new(1))),
-            queue: Arc::default(),
+            sqlite,
             statements: Arc::new(RecordStatements::new(dialect)),
             user_limit,
         })
@@ -178,7 +188,9 @@ impl Store {
     }
 
     async fn begin_write(&self) -> Result<Write, StoreError> {
-        self.begin_write_in(self.turn().await).await
+        let turn = self.turn().await;
+        let transaction = self.pool.begin_with(self.dialect.begin_write()).await?;
+        Ok(Write { transaction, user_limit: self.user_limit, _turn: turn })
     }
 
     /// Waits for the turn to write, where there is one writer.
@@ -188,16 +200,11 @@ impl Store {
             None => None,
         }
     }
-
-    async fn begin_write_in(&self, turn: Option<OwnedSemaphorePermit>) -> Result<Write, StoreError> {
-        let transaction = self.pool.begin_with(self.dialect.begin_write()).await?;
-        Ok(Write { transaction, user_limit: self.user_limit, _turn: turn })
-    }
 }
 
 /// A transaction that may write. Dropped without a commit, it leaves nothing behind.
-struct Write {
-    transaction: Transaction<'static, Any>,
+struct Write<C = Transaction<'static, Any>> {
+    transaction: C,
     user_limit: RateLimit,
     _turn: Option<OwnedSemaphorePermit>,
 }

@@ -1,9 +1,9 @@
 //! The log of a user's syncs, and what can be told from it.
 
 use serde::Serialize;
-use sqlx::{FromRow, Row, any::AnyRow};
+use sqlx::{FromRow, Row, SqlSafeStr, any::AnyRow};
 
-use super::{Metered, Store, StoreError, SyncCounts, Write};
+use super::{Metered, Store, StoreError, SyncCounts, Write, connection::Connection};
 use crate::{policy, time::UnixMillis, validation::Batch};
 
 /// One sync: how many records, and what became of them.
@@ -143,29 +143,34 @@ fn percent(part: i64, whole: i64) -> f64 {
     if whole == 0 { 100.0 } else { (part as f64 / whole as f64 * 10_000.0).round() / 100.0 }
 }
 
-impl Write {
+impl<C: Connection> Write<C> {
     pub(super) async fn log_sync(
         &mut self,
         user_id: i64,
         entry: &SyncLogEntry,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "insert into sync_log (user_id, id, at_ms, outcome, sent, created, updated, ignored, refused, client) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .bind(user_id)
-        .bind(uuid::Uuid::now_v7().to_string())
-        .bind(now.0)
-        .bind(&entry.outcome)
-        .bind(entry.sent)
-        .bind(entry.created)
-        .bind(entry.updated)
-        .bind(entry.ignored)
-        .bind(entry.refused)
-        .bind(entry.client.clone())
-        .execute(&mut *self.transaction)
-        .await?;
+        let id = uuid::Uuid::now_v7().to_string();
+        self.transaction
+            .execute(
+                "insert into sync_log \
+                     (user_id, id, at_ms, outcome, sent, created, updated, ignored, refused, client) \
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                    .into_sql_str(),
+                &[
+                    (&user_id).into(),
+                    (&id).into(),
+                    (&now.0).into(),
+                    (&entry.outcome).into(),
+                    (&entry.sent).into(),
+                    (&entry.created).into(),
+                    (&entry.updated).into(),
+                    (&entry.ignored).into(),
+                    (&entry.refused).into(),
+                    (&entry.client).into(),
+                ],
+            )
+            .await?;
         Ok(())
     }
 }
