@@ -22,7 +22,7 @@ mod sync_log;
 use std::{borrow::Cow, io, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Any, AnyPool, ConnectOptions, Executor, Transaction,
+    Any, AnyPool, ConnectOptions, Connection, Executor, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -95,6 +95,9 @@ impl StoreError {
     }
 }
 
+/// A connection that was used so lately still stands.
+const IDLE_UNTESTED: Duration = Duration::from_secs(1);
+
 /// A handle to the database; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -132,6 +135,16 @@ impl Store {
                 Dialect::Postgres => policy::POSTGRES_CONNECTIONS,
             })
             .acquire_timeout(Duration::from_secs(policy::DATABASE_WAIT_SECONDS))
+            // A round trip for every request, to find what seldom is: a connection that broke while nobody used it.
+            .test_before_acquire(false)
+            .before_acquire(|connection, used| {
+                Box::pin(async move {
+                    if used.idle_for > IDLE_UNTESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     for statement in dialect.connection_settings() {
