@@ -1,6 +1,7 @@
 //! What a user has erased, as predicates over records. Pure decisions.
 
 use crate::{
+    policy,
     time::UnixMillis,
     validation::{PageVisit, TabAggregate},
 };
@@ -12,11 +13,32 @@ pub struct Erasure {
     pub site: Option<String>,
     /// First moment that falls under it.
     pub from: UnixMillis,
-    /// Last moment that falls under it.
-    pub to: UnixMillis,
+    /// Last moment that falls under it; none means whatever is held.
+    pub to: Option<UnixMillis>,
 }
 
 impl Erasure {
+    /// What of an erasure that was made at `erased_at` is held against a record that arrives at `now`.
+    ///
+    /// `to` is by the asking client's clock. Up to the server's moment it stands for ever. The rest is for what was on
+    /// its way: a moment that is still to come when the record arrives tells of a clock that is ahead, as the asking
+    /// one was. A moment that has come tells nothing: the clock may have been put right, and the record be new.
+    pub fn standing(self, erased_at: UnixMillis, now: UnixMillis) -> impl Iterator<Item = Self> {
+        let to = self.to.unwrap_or(erased_at);
+        let ahead = Self {
+            site: self.site.clone(),
+            from: self.from.max(now.plus_millis(1)),
+            to: Some(to.min(erased_at.plus_seconds(policy::MAX_CLOCK_AHEAD_SECONDS))),
+        };
+        let for_ever = Self { to: Some(to.min(erased_at)), ..self };
+        [for_ever, ahead].into_iter().filter(|each| each.to.is_some_and(|to| each.from <= to))
+    }
+
+    /// `to` for the database.
+    pub fn last_ms(&self) -> i64 {
+        self.to.map_or(i64::MAX, |to| to.0)
+    }
+
     /// Whether this visit must not be held.
     pub fn covers_visit(&self, visit: &PageVisit) -> bool {
         self.covers_moment(visit.visited_at_ms)
@@ -63,7 +85,7 @@ impl Erasure {
     }
 
     fn covers_moment(&self, moment_ms: i64) -> bool {
-        (self.from.0..=self.to.0).contains(&moment_ms)
+        (self.from.0..=self.last_ms()).contains(&moment_ms)
     }
 }
 
@@ -125,6 +147,25 @@ fn without_site(durations: &str, site: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beyond_the_servers_moment_only_what_is_still_to_come_falls_under_an_erasure() {
+        let hours = |hours: i64| UnixMillis(0).plus_seconds(hours * 3_600);
+        let spans = |from: i64, to: Option<i64>, now: i64| -> Vec<(i64, i64)> {
+            Erasure { site: None, from: hours(from), to: to.map(hours) }
+                .standing(hours(100), hours(now))
+                .map(|each| (each.from.0, each.last_ms()))
+                .collect()
+        };
+        let span = |from: i64, to: i64| (hours(from).0, hours(to).0);
+        assert_eq!(spans(0, Some(90), 101), [span(0, 90)]);
+        assert_eq!(spans(0, None, 101), [span(0, 100)]);
+        assert_eq!(spans(0, Some(105), 101), [span(0, 100), (hours(101).0 + 1, hours(105).0)]);
+        assert_eq!(spans(103, Some(105), 101), [span(103, 105)]);
+        assert_eq!(spans(0, Some(105), 105), [span(0, 100)]);
+        assert_eq!(spans(0, Some(9_000), 101)[1].1, hours(126).0, "a clock a year ahead");
+        assert_eq!(spans(0, Some(9_000), 126), [span(0, 100)]);
+    }
 
     #[test]
     fn a_site_includes_its_subdomains_and_no_look_alikes() {

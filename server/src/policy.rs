@@ -153,6 +153,9 @@ pub const SYNC_LOG_SECONDS: i64 = 90 * 24 * 60 * 60;
 /// Characters of a browser's or extension's name or version in the sync log; longer ones are cut.
 pub const MAX_CLIENT_CHARS: usize = 64;
 
+/// How far ahead of the server's clock, in seconds, an erasure is believed: time zones lie 26 hours apart.
+pub const MAX_CLOCK_AHEAD_SECONDS: i64 = 26 * 60 * 60;
+
 /// Rows that an erasure looks through at a time.
 pub const ERASE_PAGE_ROWS: i64 = 500;
 

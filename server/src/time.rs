@@ -31,7 +31,12 @@ impl UnixMillis {
 
     /// The moment `seconds` later.
     pub fn plus_seconds(self, seconds: i64) -> Self {
-        Self(self.0.saturating_add(seconds.saturating_mul(1_000)))
+        self.plus_millis(seconds.saturating_mul(1_000))
+    }
+
+    /// The moment `millis` later.
+    pub fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
     }
 
     /// As an ISO 8601 string in UTC with milliseconds. A moment beyond the year 9999 reads as 1970.

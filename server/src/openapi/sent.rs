@@ -53,7 +53,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             ],
         },
         "Erasure": {
-            "description": "Without `to`, the span ends now.",
+            "description": "Without `to`, all of it that is held goes, and what comes later if it is of before now.",
             "oneOf": [
                 { "title": "everything", "type": "object", "required": ["scope"], "properties": {
                     "scope": { "const": "all" }, "to": moment_or_null(), "from": { "type": "null" }, "site": { "type": "null" },

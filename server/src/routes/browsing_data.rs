@@ -104,7 +104,8 @@ struct ErasedCounts {
 
 /// Erases everything, a site, or a span of time; for good, also what comes later and falls under it.
 ///
-/// Without `to`, the span ends now by the server's clock; a client gives its own moment.
+/// Without `to`, all that is held goes, and what comes later if it is of before now by the server's clock; a client
+/// gives its own moment. What is made after an erasure is kept, as soon as its moment has come by the server's clock.
 #[utoipa::path(
     post,
     path = "/data/erase",
@@ -146,22 +147,22 @@ fn erasure(form: &EraseForm, now: UnixMillis) -> Result<Erasure, ApiError> {
     let erasure = match (form.scope.as_deref(), &form.site, from) {
         (Some("all"), Some(_), _) | (Some("range"), Some(_), _) => return Err(unexpected("site")),
         (Some("all"), None, Some(_)) => return Err(unexpected("from")),
-        (Some("all"), None, None) => Erasure { site: None, from: UnixMillis(0), to: to.unwrap_or(now) },
+        (Some("all"), None, None) => Erasure { site: None, from: UnixMillis(0), to },
         (Some("site"), Some(site), from) => {
             let site = validation::site(site)
                 .ok_or(ApiError::InvalidField { field: "site", message: "must be a host name" })?;
-            Erasure { site: Some(site), from: from.unwrap_or(UnixMillis(0)), to: to.unwrap_or(now) }
+            Erasure { site: Some(site), from: from.unwrap_or(UnixMillis(0)), to }
         }
         (Some("site"), None, _) => {
             return Err(ApiError::InvalidField { field: "site", message: "is missing" });
         }
-        (Some("range"), None, Some(from)) => Erasure { site: None, from, to: to.unwrap_or(now) },
+        (Some("range"), None, Some(from)) => Erasure { site: None, from, to },
         (Some("range"), None, None) => {
             return Err(ApiError::InvalidField { field: "from", message: "is missing" });
         }
         _ => return Err(ApiError::InvalidField { field: "scope", message: "must be all, site or range" }),
     };
-    if erasure.from > erasure.to {
+    if erasure.from > to.unwrap_or(now) {
         return Err(ApiError::InvalidField { field: "to", message: "must not be before from" });
     }
     Ok(erasure)

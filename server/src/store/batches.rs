@@ -106,7 +106,7 @@ impl Store {
             return Ok(Ok(counts));
         }
         let counts = if has_erasures {
-            let kept = self.without_erased(write, user_id, batch).await?;
+            let kept = self.without_erased(write, user_id, batch, now).await?;
             self.store_records(write, user_id, &kept, now).await?
         } else {
             self.store_records(write, user_id, batch, now).await?

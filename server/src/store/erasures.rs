@@ -106,9 +106,10 @@ impl Store {
         write: &mut Write<C>,
         user_id: i64,
         batch: &Batch,
+        now: UnixMillis,
     ) -> Result<Batch, StoreError> {
         let statements = &self.statements;
-        let erasures = write.erasures(user_id).await?;
+        let erasures = write.erasures(user_id, now).await?;
         let (covered, mut page_visits): (Vec<_>, Vec<_>) = batch
             .page_visits
             .iter()
@@ -187,7 +188,7 @@ impl Store {
             .bind(&after)
             .bind(site)
             .bind(erasure.from.0)
-            .bind(erasure.to.0)
+            .bind(erasure.last_ms())
             .bind(policy::ERASE_PAGE_ROWS)
             .fetch_all(&mut *write.transaction)
             .await?;
@@ -222,7 +223,7 @@ impl Store {
             .bind(&after)
             .bind(site)
             .bind(erasure.from.0)
-            .bind(erasure.to.0)
+            .bind(erasure.last_ms())
             .bind(policy::ERASE_PAGE_ROWS)
             .fetch_all(&mut *write.transaction)
             .await?;
@@ -250,6 +251,8 @@ impl Write {
         erasure: &Erasure,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
+        // The same again may be a request whose answer was lost: the moment of the first one counts, by which the
+        // server knows what is newer.
         sqlx::query(
             "insert into erasures (user_id, site, from_ms, to_ms, erased_at_ms) values ($1, $2, $3, $4, $5) \
              on conflict (user_id, site, from_ms, to_ms) do nothing",
@@ -257,7 +260,7 @@ impl Write {
         .bind(user_id)
         .bind(erasure.site.as_deref().unwrap_or_default())
         .bind(erasure.from.0)
-        .bind(erasure.to.0)
+        .bind(erasure.to.unwrap_or(now).0)
         .bind(now.0)
         .execute(&mut *self.transaction)
         .await?;
@@ -287,7 +290,7 @@ impl Write {
                 .bind(user_id)
                 .bind(erasure.site.as_deref().unwrap_or_default())
                 .bind(erasure.from.0)
-                .bind(erasure.to.0)
+                .bind(erasure.last_ms())
                 .execute(&mut *self.transaction)
                 .await?;
             affected.push(result.rows_affected());
@@ -309,7 +312,7 @@ impl Write {
         )
         .bind(user_id)
         .bind(erasure.from.0)
-        .bind(erasure.to.0)
+        .bind(erasure.last_ms())
         .execute(&mut *self.transaction)
         .await?;
         Ok(deleted.rows_affected())
@@ -317,15 +320,18 @@ impl Write {
 }
 
 impl<C: Connection> Write<C> {
-    async fn erasures(&mut self, user_id: i64) -> Result<Vec<Erasure>, StoreError> {
-        let statement = "select site, from_ms, to_ms from erasures where user_id = $1".into_sql_str();
-        let rows: Vec<(String, i64, i64)> = self.transaction.rows(statement, &[(&user_id).into()]).await?;
-        let erasure = |(site, from, to): (String, i64, i64)| Erasure {
-            site: Some(site).filter(|site| !site.is_empty()),
-            from: UnixMillis(from),
-            to: UnixMillis(to),
+    /// What is held against records that arrive now.
+    async fn erasures(&mut self, user_id: i64, now: UnixMillis) -> Result<Vec<Erasure>, StoreError> {
+        let statement =
+            "select site, from_ms, to_ms, erased_at_ms from erasures where user_id = $1".into_sql_str();
+        let rows: Vec<(String, i64, i64, i64)> =
+            self.transaction.rows(statement, &[(&user_id).into()]).await?;
+        let standing = |(site, from, to, erased_at): (String, i64, i64, i64)| {
+            let site = Some(site).filter(|site| !site.is_empty());
+            let erasure = Erasure { site, from: UnixMillis(from), to: Some(UnixMillis(to)) };
+            erasure.standing(UnixMillis(erased_at), now)
         };
-        Ok(rows.into_iter().map(erasure).collect())
+        Ok(rows.into_iter().flat_map(standing).collect())
     }
 
     async fn ids_in(

@@ -153,10 +153,10 @@ impl TestApp {
     }
 
     /// Changes the database behind the server's back.
-    pub async fn execute(&self, sql: &'static str) {
+    pub async fn execute(&self, sql: impl Into<String>) {
         sqlx::any::install_default_drivers();
         let pool = AnyPool::connect(&self.database_url).await.unwrap();
-        sqlx::query(sql).execute(&pool).await.unwrap();
+        sqlx::query(AssertSqlSafe(sql.into())).execute(&pool).await.unwrap();
         pool.close().await;
     }
 

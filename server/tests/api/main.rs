@@ -11,6 +11,7 @@
 mod accounts;
 mod batches;
 mod browsing_data;
+mod clocks;
 mod crashes;
 mod helpers;
 mod idempotency;
