@@ -30,14 +30,14 @@ export const isSyncAlarm = (alarm) => alarm.name === SYNC || alarm.name === RETR
 /**
  * Sees to it that the periodic alarm exists. One that is there already with this period is left alone: creating it
  * anew at every worker start would put it off for ever. The first delay is random, so that a fleet doesn't arrive
- * together.
+ * together, and short, since Firefox forgets alarms whenever it ends.
  *
  * @param {number} intervalMinutes
  */
 export async function ensureSyncAlarm(intervalMinutes) {
   const alarm = await browser.alarms.get(SYNC);
   if (alarm?.periodInMinutes === intervalMinutes) return;
-  const delayInMinutes = Math.max(0.5, Math.random() * intervalMinutes);
+  const delayInMinutes = Math.max(0.5, Math.random() * Math.min(intervalMinutes, 5));
   await browser.alarms.create(SYNC, { delayInMinutes, periodInMinutes: intervalMinutes });
 }
 

@@ -56,7 +56,7 @@ export function observe(report) {
 
   tabs.onRemoved.addListener((tabId) => report({ type: "closed", at: Date.now(), tabId }));
 
-  windows.onFocusChanged.addListener((windowId) => {
+  windows?.onFocusChanged.addListener((windowId) => {
     const focused = windowId === windows.WINDOW_ID_NONE ? null : windowId;
     report({ type: "windowFocused", at: Date.now(), windowId: focused });
   });

@@ -3,7 +3,8 @@
 /**
  * What a page of the extension may ask of the background (`runtime.sendMessage`). Commands without an answer of their
  * own are answered with the new snapshot, a failure with {@link Failure}. `export` with `after` gives one piece, null for
- * the first; without it all of them, which may be too much for one message.
+ * the first; without it all of them, which may be too much for one message. What is none of these is answered with
+ * {@link NO_REQUEST}.
  *
  * @typedef {{ type: "status" }
  *   | { type: "syncNow" }
@@ -66,6 +67,11 @@ export function isRequest(value) {
   const fields = FIELDS[/** @type {Request["type"]} */ (type)];
   return Object.entries(fields).every(([name, isRight]) => isRight(message[name]));
 }
+
+/** The answer to a message of the extension's own pages that is no {@link Request}. @type {Failure} */
+export const NO_REQUEST = {
+  error: { name: "ArgumentError", code: "invalid_argument", message: "This is no request." },
+};
 
 /** @param {unknown} reason whatever was thrown @returns {Failure} in a form that survives the way to a page */
 export function failure(reason) {

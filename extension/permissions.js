@@ -17,9 +17,13 @@ export function mayReach(serverUrl) {
 
 /**
  * Whether how far pages are scrolled may be collected: Firefox lets its user give and take that back at any time. Where a
- * browser knows no kinds of data, the extension's own question decides alone.
+ * browser knows no kinds of data, the extension's own question decides alone. A page at `url` must be one that may be
+ * read, too: its script runs on after that was taken back.
+ *
+ * @param {string} [url]
  */
-export async function mayMeasureScrolling() {
+export async function mayMeasureScrolling(url) {
+  if (url !== undefined && !(await mayReach(url))) return false;
   const { data_collection: kinds } = /** @type {{ data_collection?: string[] }} */ (
     await browser.permissions.getAll()
   );
