@@ -2,8 +2,8 @@
 import { ensureSyncAlarm } from "./alarms.js";
 import { forCore, ready } from "./core.js";
 import { followScrolling } from "./scrolling.js";
-import { signIn } from "./session.js";
-import { readSettings, writeSettings } from "./settings.js";
+import { signIn, SignInError } from "./session.js";
+import { betweenWrites, readSettings, writeSettings } from "./settings.js";
 import { publish, rememberEmail, snapshotOf } from "./snapshot.js";
 import { lookAround } from "./tracker.js";
 
@@ -20,16 +20,14 @@ export async function answer(request) {
       return snapshotOf(await core.status());
     case "syncNow":
       return core.sync({ force: true });
-    case "signIn": {
-      const { serverUrl } = await readSettings();
-      await core.setSession(await signIn(serverUrl, request.email, request.password));
-      await rememberEmail(request.email);
-      syncInBackground(core);
+    case "signIn":
+      await enter(core, request);
+      // A failure of this sync is in the status; nobody waits for it here.
+      core.sync({ force: true }).catch(() => {});
       void lookAround();
       return changed(core);
-    }
     case "signOut":
-      await signOut(core);
+      await betweenWrites(() => signOut(core));
       return changed(core);
     case "setSettings":
       await change(request.settings);
@@ -77,10 +75,9 @@ export async function answer(request) {
 /** Changes settings, and all that hangs on them. @param {import("./settings.js").Change} settings */
 async function change(settings) {
   const core = await ready();
-  const { serverUrl } = await readSettings();
-  const { intervalMinutes, consent } = await writeSettings(settings, async (all) => {
+  const { intervalMinutes, consent } = await writeSettings(settings, async (all, before) => {
     // A login is worth something at the server that gave it, and is nobody else's business.
-    if (new URL(all.serverUrl).origin !== new URL(serverUrl).origin) await signOut(core);
+    if (new URL(all.serverUrl).origin !== new URL(before.serverUrl).origin) await signOut(core);
     await core.setSettings(forCore(all));
   });
   await ensureSyncAlarm(intervalMinutes);
@@ -88,10 +85,28 @@ async function change(settings) {
   void lookAround();
 }
 
+/** Which sign-in or sign-out is the newest: a sign-in that answers when it isn't any more counts for nothing. */
+let turn = 0;
+
+/** @param {Core} core @param {{ email: string, password: string }} who */
+async function enter(core, { email, password }) {
+  // Between the writes, and another server signs out: whoever is still the newest has asked the server that is set.
+  const { mine, serverUrl } = await betweenWrites(async () => ({ mine: ++turn, ...(await readSettings()) }));
+  const session = await signIn(serverUrl, email, password);
+  await betweenWrites(async () => {
+    if (mine !== turn) throw new SignInError("overtaken", "Another choice came in between.");
+    // Whenever the background dies, the name shown is that of who is signed in, or none.
+    await rememberEmail(null);
+    await core.setSession(session);
+    await rememberEmail(email);
+  });
+}
+
 /** @param {Core} core */
 async function signOut(core) {
-  await core.setSession(null);
+  turn++;
   await rememberEmail(null);
+  await core.setSession(null);
 }
 
 /** @param {Core} core */
@@ -108,11 +123,6 @@ function afterwards(core) {
     .then(() => core.sync({}))
     .catch(() => {});
   return changed(core);
-}
-
-/** A failure of this sync is in the status; nobody waits for it here. @param {Core} core */
-function syncInBackground(core) {
-  core.sync({ force: true }).catch(() => {});
 }
 
 /** @typedef {import("../pkg/heyho_sync.js").SyncCore} Core */

@@ -5,7 +5,7 @@ const TIMEOUT_MS = 25_000;
 
 /** A sign-in that did not come about; `code` says why. */
 export class SignInError extends Error {
-  /** @param {"wrong_credentials" | "not_allowed" | "unreachable" | "wrong_address" | "server_trouble"} code @param {string} message */
+  /** @param {"wrong_credentials" | "not_allowed" | "unreachable" | "wrong_address" | "server_trouble" | "overtaken"} code @param {string} message */
   constructor(code, message) {
     super(message);
     this.name = "SignInError";

@@ -52,21 +52,32 @@ let lastWrite = Promise.resolve();
  * Takes over the fields of `change` and keeps the others.
  *
  * @param {Change} change
- * @param {(settings: Settings) => Promise<void>} apply puts them into effect before they are kept
+ * @param {(settings: Settings, before: Settings) => Promise<void>} apply puts them into effect before they are kept
  * @returns {Promise<Settings>} all settings as they are now
  * @throws {SettingsError} if a field is unknown or has no usable value; then, and where `apply` fails, nothing is
  *   changed
  */
 export function writeSettings(change, apply) {
-  const written = lastWrite.then(async () => {
-    const settings = { ...(await readSettings()), ...checked(change) };
+  return betweenWrites(async () => {
+    const before = await readSettings();
+    const settings = { ...before, ...checked(change) };
     if (change.consent !== undefined) settings.answeredAt = Date.now();
-    await apply(settings);
+    await apply(settings, before);
     await browser.storage.local.set({ [KEY]: settings });
     return settings;
   });
-  lastWrite = written.catch(() => {});
-  return written;
+}
+
+/**
+ * Does what the settings must not change under, after the writes that were asked for before it.
+ *
+ * @template T
+ * @param {() => Promise<T>} work must not write settings
+ */
+export function betweenWrites(work) {
+  const done = lastWrite.then(work);
+  lastWrite = done.catch(() => {});
+  return done;
 }
 
 /** @type {{ [Field in keyof Required<Change>]: (value: unknown) => Settings[Field] | undefined }} */
@@ -108,7 +119,7 @@ export function serverAddress(text) {
   } catch {
     throw new SettingsError("invalid_server", "The server's address is not a web address.");
   }
-  const loopback = ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname);
+  const loopback = ["127.0.0.1", "localhost"].includes(url.hostname);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
     throw new SettingsError("insecure_address", "The server's address must begin with https://.");
   }

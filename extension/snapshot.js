@@ -30,7 +30,7 @@ export async function snapshotOf(status) {
   return { ...status, nextAttemptAt: status.nextAttemptAt ?? alarmAt, settings, email, serverAllowed, room };
 }
 
-/** @param {string | null} email the name to show for who is signed in */
+/** @param {string | null} email the name to show for who is signed in; whether somebody is, the status says */
 export async function rememberEmail(email) {
   if (email === null) await browser.storage.local.remove(EMAIL);
   else await browser.storage.local.set({ [EMAIL]: email });

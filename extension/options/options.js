@@ -19,7 +19,7 @@ import { drawRecords } from "../shared/records.js";
 import { tellRoom } from "../shared/room.js";
 import { bytes, duration, moment, number, span, translatePage, t } from "../shared/text.js";
 import { follow } from "../snapshot.js";
-import { roomOf, viewOf } from "../popup/view.js";
+import { roomOf, signedInAs, viewOf } from "../popup/view.js";
 import { drawComparison } from "./comparison.js";
 import { exportAll, importAll } from "./file.js";
 import { chart } from "./chart.js";
@@ -51,8 +51,7 @@ function show(snapshot) {
 
   fill("server-address", settings.serverUrl, before?.settings.serverUrl);
   part("server-blocked").hidden = snapshot.serverAllowed;
-  const { email } = snapshot;
-  say(part("account"), email ? t({ key: "signedInAs", values: [email] }) : t({ key: "signInFromPopup" }));
+  say(part("account"), t(snapshot.signedIn ? signedInAs(snapshot.email) : { key: "signInFromPopup" }));
 
   field("consent").checked = settings.consent;
   const { answeredAt } = settings;
@@ -114,7 +113,7 @@ function drawWaiting(snapshot) {
   const unclaimed = pageVisits + tabAggregates;
   part("unclaimed").hidden = unclaimed === 0;
   say(part("unclaimed-count"), t({ key: "unclaimed", values: [unclaimed] }));
-  button("claim").disabled = snapshot.email === null;
+  button("claim").disabled = !snapshot.signedIn;
 
   part("elsewhere").replaceChildren(
     ...elsewhereOf(snapshot).map(({ server, text, mayBeTaken }) => {

@@ -208,11 +208,11 @@ function factsOfReport(lastReport) {
  *
  * @param {Snapshot} snapshot
  */
-export function elsewhereOf({ elsewhere, email }) {
+export function elsewhereOf({ elsewhere, signedIn }) {
   return elsewhere.map(({ server, mayBeTaken, pageVisits, tabAggregates }) => ({
     server,
     text: { key: "waitsElsewhere", values: [pageVisits + tabAggregates, server] },
-    mayBeTaken: mayBeTaken && email !== null,
+    mayBeTaken: mayBeTaken && signedIn,
   }));
 }
 

@@ -84,9 +84,9 @@ function show(view) {
   part("pause").hidden = !view.figures;
   tell("pause", t({ key: view.paused ? "resume" : "pause" }));
 
-  part("account").hidden = view.email === null;
-  part("sign-out").hidden = view.email === null;
-  tell("account-name", view.email ? t({ key: "signedInAs", values: [view.email] }) : "");
+  part("account").hidden = !view.account;
+  part("sign-out").hidden = !view.account;
+  tell("account-name", view.account ? t(view.account) : "");
   tell("account-server", view.serverUrl);
 }
 

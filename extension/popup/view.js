@@ -23,7 +23,7 @@
  * @property {number | Text | null} nextAttemptAt milliseconds since the epoch, or what must happen first
  * @property {boolean} canSync
  * @property {boolean} paused
- * @property {string | null} email of who is signed in
+ * @property {Text | null} account who is signed in, if somebody is
  * @property {string} serverUrl
  *
  * @typedef {{ total: number, pageVisits: number, tabAggregates: number }} Count
@@ -72,14 +72,14 @@ export function viewOf(snapshot) {
     remedy: REMEDIES[problem?.code ?? ""] ?? null,
     room: settings.consent ? roomOf(snapshot) : null,
     figures: settings.consent ? { pending, acknowledged, quarantined: count(snapshot.quarantined) } : null,
-    unclaimed: settings.consent && !signedOut ? count(snapshot.unclaimed).total : 0,
+    unclaimed: settings.consent && snapshot.signedIn ? count(snapshot.unclaimed).total : 0,
     archived: settings.consent && !snapshot.problem && !signedOut ? count(snapshot.archived).total : 0,
     progress,
     lastSuccessAt: snapshot.lastSuccessAt,
     nextAttemptAt: nextAttempt(snapshot),
     canSync: settings.consent && !settings.paused && !signedOut && state !== "syncing",
     paused: settings.paused,
-    email: signedOut ? null : snapshot.email,
+    account: snapshot.signedIn ? signedInAs(snapshot.email) : null,
     serverUrl: settings.serverUrl,
   };
 }
@@ -104,6 +104,9 @@ function problemOf({ problem, serverAllowed }) {
   const kept = problem?.code === "unreachable" && !serverAllowed;
   return kept ? { code: "not_granted", message: problem.message } : problem;
 }
+
+/** Says that somebody is signed in, and who, where the name is known. @param {string | null} email @returns {Text} */
+export const signedInAs = (email) => (email ? { key: "signedInAs", values: [email] } : { key: "signedIn" });
 
 /**
  * What is told where little room is left, before anything is refused for it: how little, and what helps.
@@ -196,7 +199,7 @@ export function brokenView(problem) {
     nextAttemptAt: null,
     canSync: false,
     paused: false,
-    email: null,
+    account: null,
     serverUrl: "",
   };
 }

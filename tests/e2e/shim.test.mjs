@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { startBackground } from "./shim.mjs";
 
 const A = "https://a.example/api/v1";
+const B = "https://b.example/api/v1";
+const WHO = { type: "signIn", email: "ada@example.org", password: "a paper boat" };
 
 /** A page of the web tells how far it was seen. */
 function scroll({ browser }, url) {
@@ -102,4 +104,120 @@ test("a message of a page that is no request is answered with an error that hold
   }
   assert.equal(await ask({}), undefined);
   assert.equal(await ask(null), undefined);
+});
+
+/** Answers sign-ins when told to. Each login that was asked for is a host and what lets it have its answer. */
+function holdLogins(t) {
+  const logins = [];
+  let asked = () => {};
+  t.mock.method(globalThis, "fetch", async (url) => {
+    const { host, pathname } = new URL(url);
+    if (pathname.endsWith("/users/me")) return Response.json({ data: { user: { id: host } } });
+    const token = `${host} ${logins.length}`;
+    await new Promise((answer) => {
+      logins.push({ host, answer });
+      asked();
+    });
+    return Response.json({ data: { AccessToken: token } });
+  });
+  return async (count) => {
+    while (logins.length < count) await new Promise((resolve) => (asked = resolve));
+    return logins;
+  };
+}
+const at = (serverUrl) => (browser) => (browser.storage.local.kept.settings = { serverUrl, consent: true });
+const change = (settings) => ({ type: "setSettings", settings });
+
+test("a login that its server gives late is not taken to the server that was set meanwhile", async (t) => {
+  const logins = holdLogins(t);
+  const { ask, core } = await startBackground(at(A));
+  const late = ask(WHO);
+  const [first] = await logins(1);
+  assert.equal((await ask(change({ serverUrl: B }))).settings.serverUrl, B);
+  first.answer();
+  assert.deepEqual([(await late).error?.name, (await late).error?.code], ["SignInError", "overtaken"]);
+  assert.equal(core.session(), null);
+  assert.equal((await ask({ type: "status" })).email, null);
+});
+
+test("nor is one that was asked for while the server was being changed", async (t) => {
+  const logins = holdLogins(t);
+  const { ask, core } = await startBackground(at(A));
+  const changing = new Promise((resolve) => {
+    core.setSettings = () => new Promise((go) => resolve(go));
+  });
+  const changed = ask(change({ serverUrl: B }));
+  const go = await changing;
+  const signedIn = ask(WHO);
+  go();
+  await changed;
+  const [{ host, answer }] = await logins(1);
+  answer();
+  await signedIn;
+  assert.deepEqual([host, core.session()?.account], ["b.example", "b.example"]);
+});
+
+test("only the newest sign-in counts, and none that a sign-out has overtaken", async (t) => {
+  const logins = holdLogins(t);
+  const { ask, core } = await startBackground(at(A));
+  const older = ask(WHO);
+  await logins(1);
+  const newer = ask({ ...WHO, email: "grace@example.org" });
+  const [first, second] = await logins(2);
+  second.answer();
+  assert.equal((await newer).email, "grace@example.org");
+  first.answer();
+  assert.equal((await older).error?.code, "overtaken");
+  assert.deepEqual(
+    [core.session().accessToken, (await ask({ type: "status" })).email],
+    ["a.example 1", "grace@example.org"],
+  );
+
+  const overtaken = ask(WHO);
+  const third = (await logins(3))[2];
+  await ask({ type: "signOut" });
+  third.answer();
+  assert.equal((await overtaken).error?.code, "overtaken");
+  assert.equal(core.session(), null);
+});
+
+test("wherever the background dies in a sign-in or a sign-out, no name is shown but that of who is signed in", async (t) => {
+  t.mock.method(globalThis, "fetch", async (url) => {
+    const who = url.endsWith("/users/me") ? { user: { id: "1" } } : { AccessToken: "token" };
+    return Response.json({ data: who });
+  });
+  const { ask, browser, core } = await startBackground(at(A));
+  const seen = [];
+  const note = (place, method) => {
+    const act = place[method];
+    place[method] = async (...values) => {
+      await act(...values);
+      seen.push([core.session()?.account ?? null, browser.storage.local.kept.signedInAs ?? null]);
+    };
+  };
+  core.setSession({ account: "of grace" });
+  browser.storage.local.kept.signedInAs = "grace@example.org";
+  for (const [place, method] of [
+    [core, "setSession"],
+    [browser.storage.local, "set"],
+    [browser.storage.local, "remove"],
+  ])
+    note(place, method);
+  await ask(WHO);
+  await ask({ type: "signOut" });
+  assert.deepEqual(seen, [
+    ["of grace", null],
+    ["1", null],
+    ["1", "ada@example.org"],
+    ["1", null],
+    [null, null],
+  ]);
+});
+
+test("an address is taken without encryption only where the extension's own policy lets it be reached", async () => {
+  const { load } = await startBackground();
+  const { serverAddress } = await load("settings.js");
+  assert.equal(serverAddress("http://localhost:3001/api/v1/"), "http://localhost:3001/api/v1");
+  assert.equal(serverAddress("http://127.0.0.1:3001"), "http://127.0.0.1:3001");
+  assert.throws(() => serverAddress("http://[::1]:3001"), { code: "insecure_address" });
 });

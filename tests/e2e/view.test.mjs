@@ -202,7 +202,7 @@ test("what waits for another server may be taken along only by somebody who is s
   const waits = { elsewhere: [{ server: "https://old.example", mayBeTaken: true, ...per(2, 3) }] };
   const [{ text, mayBeTaken }] = elsewhereOf(snapshot(waits));
   assert.deepEqual([text.values, mayBeTaken], [[5, "https://old.example"], true]);
-  assert.equal(elsewhereOf(snapshot({ ...waits, email: null }))[0].mayBeTaken, false);
+  assert.equal(elsewhereOf(snapshot({ ...waits, signedIn: false }))[0].mayBeTaken, false);
 });
 
 test("an erasure that no server has confirmed is told with what it waits for", () => {
@@ -328,8 +328,19 @@ test("each state has a scene of its own", () => {
 test("an expired login asks for the sign-in and still says whose records wait", () => {
   const problem = { code: "sign in again", message: "", since: 0 };
   const view = viewOf(snapshot({ state: "error", problem, pending: per(2, 2) }));
-  assert.deepEqual([view.asksSignIn, view.email, view.figures?.pending.total], [true, "ada@example.org", 4]);
+  assert.deepEqual([view.asksSignIn, view.figures?.pending.total], [true, 4]);
+  assert.deepEqual(view.account, { key: "signedInAs", values: ["ada@example.org"] });
   assert.deepEqual(view.nextAttemptAt, { key: "whenNeeded" });
+});
+
+test("whoever is signed in can sign out, though the name is not known, and a name alone signs nobody in", () => {
+  const nameless = { email: null, unclaimed: per(1, 1) };
+  assert.deepEqual(viewOf(snapshot(nameless)).account, { key: "signedIn" });
+  assert.equal(viewOf(snapshot(nameless)).unclaimed, 2);
+  for (const state of ["signedOut", "paused", "syncing"]) {
+    const view = viewOf(snapshot({ state, signedIn: false, unclaimed: per(1, 1) }));
+    assert.deepEqual([view.account, view.unclaimed], [null, 0], state);
+  }
 });
 
 test("the boat moves on with the progress of a sync", () => {
@@ -345,6 +356,18 @@ test("every problem that the core names has its words and says what to do", () =
     assert.ok(texts("en")[`problem_${name.replace(/\W/g, "_")}`], name);
     assert.ok(texts("en")[`help_${name.replace(/\W/g, "_")}`], name);
   }
+});
+
+test("every error with which a request can end has its words", () => {
+  const read = (file) => readFileSync(path.join(root, file), "utf8");
+  const [, signIn] = read("extension/session.js").match(/@param \{([^}]*)\} code/);
+  const codes = [
+    ...[...signIn.matchAll(/"(\w+)"/g)],
+    ...read("extension/settings.js").matchAll(/new SettingsError\("(\w+)"/g),
+    ...read("src/boundary/error.rs").matchAll(/error\("(?:ArgumentError|AccountError|SyncError)", "(\w+)"/g),
+  ].map(([, code]) => code);
+  assert.ok(codes.length >= 12, codes.join());
+  for (const code of codes) assert.ok(texts("en")[`problem_${code}`], code);
 });
 
 test("the background takes only messages that it knows, with fields of the right kind", () => {
