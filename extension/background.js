@@ -18,7 +18,7 @@ import { hear, inOrder, tell } from "./tracker.js";
 // area to content scripts. Firefox doesn't know the call. A content script finds no login there either way.
 inOrder(async () => browser.storage.local.setAccessLevel?.({ accessLevel: "TRUSTED_CONTEXTS" }));
 inOrder(async () => ensureSyncAlarm((await readSettings()).intervalMinutes));
-inOrder(heedPermissions);
+inOrder(followScrolling);
 const started = inOrder(beginWithTheBrowser);
 
 browser.alarms.onAlarm.addListener((alarm) => {
@@ -64,22 +64,15 @@ async function beginWithTheBrowser() {
   await browser.storage.session.set({ tabsAreKnown: true });
 }
 
-/** What the user has given or taken back in the browser begins or ends at once. */
-async function heedPermissions() {
-  await followScrolling((await readSettings()).consent);
-}
-
-/** The pages tell whether the server may be reached. */
+/** What the user has given or taken back in the browser begins or ends at once, and the pages tell of it. */
 async function permissionsChanged() {
-  await heedPermissions();
+  await followScrolling();
   await publish(await (await ready()).status());
 }
 
 async function askForConsent() {
-  const { answeredAt } = await readSettings();
-  if (answeredAt === null) {
-    await browser.tabs.create({ url: browser.runtime.getURL("firstrun/firstrun.html") });
-  }
+  if ((await readSettings()).answeredAt !== null) return;
+  await browser.tabs.create({ url: browser.runtime.getURL("firstrun/firstrun.html") });
 }
 
 /** Returns when the sync has ended, which Firefox waits for a while. A failure is in the core's status. */

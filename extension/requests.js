@@ -75,13 +75,13 @@ export async function answer(request) {
 /** Changes settings, and all that hangs on them. @param {import("./settings.js").Change} settings */
 async function change(settings) {
   const core = await ready();
-  const { intervalMinutes, consent } = await writeSettings(settings, async (all, before) => {
+  const { intervalMinutes } = await writeSettings(settings, async (all, before) => {
     // A login is worth something at the server that gave it, and is nobody else's business.
     if (new URL(all.serverUrl).origin !== new URL(before.serverUrl).origin) await signOut(core);
     await core.setSettings(forCore(all));
   });
   await ensureSyncAlarm(intervalMinutes);
-  await followScrolling(consent);
+  await followScrolling();
   void lookAround();
 }
 

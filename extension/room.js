@@ -25,9 +25,8 @@ let known;
 /** What the browser says, at most a minute old; null where it doesn't say. @returns {Promise<Room | null>} */
 export async function roomLeft(now = Date.now()) {
   if (known && Math.abs(now - known.at) < LASTS_MS) return known.room;
-  const { usage, quota } = await navigator.storage
-    .estimate()
-    .catch(() => ({ usage: undefined, quota: undefined }));
+  /** @type {StorageEstimate} */
+  const { usage, quota } = await navigator.storage.estimate().catch(() => ({}));
   const says = usage !== undefined && quota !== undefined;
   known = { room: says ? { usage, quota, pressure: pressureAt(quota - usage) } : null, at: now };
   return known.room;
