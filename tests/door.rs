@@ -794,7 +794,14 @@ async fn everything_is_erased_and_the_login_and_the_counts_stay() {
 async fn deleted_pages_are_not_sent_and_what_is_no_page_or_site_is_refused() {
     let network = Network::that_counts();
     let core = open(json!({})).await;
-    record_pairs(&core, 3).await;
+    let today = String::from(js_sys::Date::new_0().to_iso_string());
+    let visits = [1, 2, 3].map(|number| {
+        let mut visit = visit(number);
+        visit["visited_at"] = json!(today);
+        visit
+    });
+    let stays = [1, 2, 3].map(aggregate);
+    record(&core, json!({ "pageVisits": visits, "tabAggregates": stays })).await.unwrap();
     core.forget_pages(js(&json!(["https://example.org/page/1"]))).await.unwrap();
     assert_eq!(status(&core).await["discarded"], counts(1, 1));
     core.forget_pages("all".into()).await.unwrap();

@@ -20,7 +20,8 @@ use heyho_sync::ports::store::{Answer, Document, Query, Store, StoreError, Table
 use heyho_sync::words::event::{Happening, TabEvent};
 use heyho_sync::words::kind::{Kind, PerKind};
 use heyho_sync::words::owner::Session;
-use heyho_sync::words::time::UnixMillis;
+use heyho_sync::words::record::moment;
+use heyho_sync::words::time::{Millis, UnixMillis};
 use serde_json::{Value, json};
 
 /// Part of the name of the site that is forgotten.
@@ -520,6 +521,27 @@ fn pages_deleted_from_the_history_go_unsent_and_the_server_keeps_what_it_has() {
     assert_eq!(visits, ["v00000", "v00001", "v00002", "v00003", "v00005"]);
     assert!(erases(&scene).is_empty());
     scene.assert_balanced(&engine, 12);
+}
+
+#[test]
+fn pages_that_the_browser_drops_from_its_history_for_their_age_are_sent_all_the_same() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    let visited = |number: usize, days: i64| {
+        let mut one: Value = serde_json::from_str(&visit(number, "old.example")).unwrap();
+        one["visited_at"] = json!(moment::to_iso(scene.world.wall() - Millis::from_days(days)));
+        one.to_string()
+    };
+    let page_visits = vec![visited(0, 90), visited(1, 90), visited(2, 88)];
+    let tab_aggregates = (0..3).map(aggregate).collect();
+    record(&scene, &engine, PerKind { page_visits, tab_aggregates });
+    let urls = [0, 2].map(|number| format!("https://old.example/{number}"));
+    scene.world.run(engine.erase(Scope::Pages(urls.into()), false)).unwrap();
+    scene.sync(&engine);
+    let server = scene.network.server.borrow();
+    let stored: Vec<&str> = server.stored["user-1"].keys().map(|(_, id)| id.as_str()).collect();
+    assert_eq!(stored, ["a00000", "a00001", "v00000", "v00001"]);
+    scene.assert_balanced(&engine, 6);
 }
 
 #[test]

@@ -29,7 +29,8 @@ impl SyncCore {
     }
 
     /// Discards the records of pages that were deleted from the browser's history, by their addresses, or of all. Only
-    /// what is not on a server yet: that stays there.
+    /// what is not on a server yet: that stays there. Visits of more than 89 days ago are kept unless all is named:
+    /// browsers take those out of their history by themselves.
     #[wasm_bindgen(js_name = forgetPages)]
     pub async fn forget_pages(
         &self,

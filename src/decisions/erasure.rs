@@ -12,7 +12,11 @@ use crate::words::policy::LONGEST_SERVER_WAIT;
 use crate::words::record::address::Address;
 use crate::words::record::sites::SiteRules;
 use crate::words::record::{Head, MAX_URL_CHARS, wire};
-use crate::words::time::UnixMillis;
+use crate::words::time::{Millis, UnixMillis};
+
+/// Visits of this age and younger fall under deleted pages. Chromium takes visits that are older than 90 days out of its
+/// history by itself, and tells of it as of what the user has deleted; a day of it is for the difference of two clocks.
+const DELETED_BY_THE_USER: Millis = Millis::from_days(89);
 
 /// What is to be gone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,13 +174,17 @@ impl Search {
     }
 
     /// What becomes of a record. Its body is asked for only where the head says that it may be meant.
-    pub fn judge(&self, head: &Head, body: impl FnOnce() -> String) -> Doom {
+    pub fn judge(&self, head: &Head, now: UnixMillis, body: impl FnOnce() -> String) -> Doom {
         if !self.rules.may_touch(&head.sites) {
             return Doom::Stays;
         }
         let body = body();
         if wire::own_url(&body).is_some_and(|url| self.finds_page(&url)) {
-            return Doom::Goes;
+            let user = |visited_at| now.since(visited_at) <= DELETED_BY_THE_USER;
+            return match self.pages.is_none() || wire::visited_at(&body).is_none_or(user) {
+                true => Doom::Goes,
+                false => Doom::Stays,
+            };
         }
         match wire::without_sites(head.kind, &body, &|host| self.finds_host(host)) {
             Some(body) => Doom::Loses(body),

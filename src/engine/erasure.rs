@@ -68,7 +68,7 @@ where
                     Step::default()
                 }))
                 .await?;
-                self.outbox.erase_rows(&scope).await?;
+                self.outbox.erase_rows(&scope, self.clock.now()).await?;
             }
             // Nobody can look through a damaged database that was left behind.
             if self.outbox.store().delete_left_behind().await.is_ok() {

@@ -79,7 +79,7 @@ impl<S: Store> Outbox<S> {
 
     /// Removes the rows that fall under `scope`, and from other rows the fields that name its site, a window at a time.
     /// What is removed counts as discarded, and its id stays, so that a late aggregate follows its visit.
-    pub async fn erase_rows(&self, scope: &Scope) -> Result<(), OutboxError> {
+    pub async fn erase_rows(&self, scope: &Scope, now: UnixMillis) -> Result<(), OutboxError> {
         let search = Search::new(scope);
         let books = self.overview().await?.books;
         let mut nobodys: HashSet<u32> = HashSet::default();
@@ -105,7 +105,7 @@ impl<S: Store> Outbox<S> {
                                 && row.head.refers_to.as_ref().is_some_and(|id| orphans.contains(id));
                             let doom = match follows || nobodys.contains(&row.key.epoch()) {
                                 true => Doom::Goes,
-                                false => search.judge(&row.head, || row.body.text()),
+                                false => search.judge(&row.head, now, || row.body.text()),
                             };
                             (doom != Doom::Stays).then_some((row, doom))
                         })

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::sites;
+use super::{moment, sites};
 use crate::words::kind::Kind;
+use crate::words::time::UnixMillis;
 
 /// The body of a page visit with its source set to null, for a source that can't come first (rule 6); none where it
 /// names no source.
@@ -30,6 +31,11 @@ pub fn without_sites(kind: Kind, body: &str, excluded: &dyn Fn(&str) -> bool) ->
 /// The record's own URL.
 pub fn own_url(body: &str) -> Option<String> {
     fields(body)?.get("url")?.as_str().map(str::to_owned)
+}
+
+/// When the record's page was visited; an aggregate doesn't say.
+pub fn visited_at(body: &str) -> Option<UnixMillis> {
+    moment::from_iso(fields(body)?.get("visited_at")?.as_str()?)
 }
 
 /// The host of the record's own URL; an aggregate has none and follows its visit.
