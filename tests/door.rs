@@ -14,9 +14,10 @@ use door::{
     seen, status, sync, value, visit,
 };
 use heyho_sync::boundary::SyncCore;
-use js_sys::{Function, JSON, JsString, Object, Reflect};
+use js_sys::{Function, JSON, JsString, Object, Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -659,6 +660,23 @@ async fn a_request_without_an_answer_is_aborted_and_keeps_every_record() {
         last = at;
     }
     assert!(last.as_f64().is_some(), "no alarm is armed");
+}
+
+#[wasm_bindgen_test]
+async fn a_core_that_is_closed_while_it_syncs_ends_the_sync_first_and_can_still_be_called() {
+    let _network = Network::that_counts();
+    let core = open(json!({})).await;
+    record_pairs(&core, 3).await;
+    // As JavaScript calls it: its side of the door has a say too in what may be called when.
+    let core = JsValue::from(core);
+    let call = |name: &str| {
+        let function: Function = Reflect::get(&core, &name.into()).unwrap().dyn_into().unwrap();
+        JsFuture::from(function.call0(&core).unwrap().dyn_into::<Promise>().unwrap())
+    };
+    let (syncs, closes) = (call("sync"), call("close"));
+    closes.await.unwrap();
+    assert_eq!(value(&syncs.await.unwrap())["created"], 6);
+    assert_eq!(value(&call("status").await.unwrap())["acknowledged"], counts(3, 3));
 }
 
 #[wasm_bindgen_test]

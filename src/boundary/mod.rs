@@ -194,8 +194,8 @@ impl SyncCore {
         self.engine.outbox().reset().await.map_err(from_outbox)
     }
 
-    /// Closes the database. The core can't be used afterwards.
-    pub async fn close(self) -> Result<(), JsValue> {
+    /// Closes the database, as soon as the sync that runs has ended. A call that follows opens it again.
+    pub async fn close(&self) -> Result<(), JsValue> {
         let running = self.run.borrow().clone();
         if let Some(run) = running {
             let _ = JsFuture::from(run).await;
