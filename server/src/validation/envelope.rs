@@ -1,8 +1,11 @@
 //! The outer shape of a batch. Records stay raw text here, so that one that can't be read blames only itself.
 
-use std::collections::HashMap;
+use std::fmt;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{BatchError, clamp_chars, fields};
@@ -46,20 +49,63 @@ pub(super) fn read(body: &[u8]) -> Result<Envelope<'_>, BatchError> {
     let client = [arrays.browser_name, arrays.browser_version, arrays.extension_version];
     Ok(Envelope {
         client: described_client(client),
-        page_visits: array(arrays.page_visits, "pageVisits must be an array.")?,
-        tab_aggregates: array(arrays.tab_aggregates, "tabAggregates must be an array.")?,
+        page_visits: records(arrays.page_visits, "pageVisits must be an array.")?,
+        tab_aggregates: records(arrays.tab_aggregates, "tabAggregates must be an array.")?,
     })
 }
 
-fn array<'a>(raw: Option<&'a RawValue>, not_an_array: &'static str) -> Result<Vec<&'a RawValue>, BatchError> {
-    let Some(raw) = raw else { return Ok(Vec::new()) };
-    let records: Option<Vec<&'a RawValue>> =
-        serde_json::from_str(raw.get()).map_err(|_| BatchError::NotABatch(not_an_array))?;
-    let records = records.unwrap_or_default();
-    if records.len() > policy::MAX_RECORDS_PER_KIND {
-        return Err(BatchError::TooManyRecords(records.len()));
+fn records<'a>(
+    raw: Option<&'a RawValue>,
+    not_an_array: &'static str,
+) -> Result<Vec<&'a RawValue>, BatchError> {
+    raw.map_or(Ok(Vec::new()), |raw| array(raw, policy::MAX_RECORDS_PER_KIND, not_an_array))
+}
+
+/// The elements of an array, or of null. Beyond the limit they are only counted: they would take more than the text.
+pub(super) fn array<'a>(
+    raw: &'a RawValue,
+    limit: usize,
+    not_an_array: &'static str,
+) -> Result<Vec<&'a RawValue>, BatchError> {
+    let few = Few { limit, elements: Vec::new(), count: 0 };
+    let mut json = serde_json::Deserializer::from_str(raw.get());
+    let Few { elements, count, .. } =
+        json.deserialize_option(few).map_err(|_| BatchError::NotABatch(not_an_array))?;
+    if count > limit { Err(BatchError::TooManyRecords(count)) } else { Ok(elements) }
+}
+
+struct Few<'a> {
+    limit: usize,
+    elements: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de> Visitor<'de> for Few<'de> {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array")
     }
-    Ok(records)
+
+    fn visit_none<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<Self, A::Error> {
+        while self.count < self.limit {
+            let Some(element) = array.next_element()? else { return Ok(self) };
+            self.elements.push(element);
+            self.count += 1;
+        }
+        while array.next_element::<IgnoredAny>()?.is_some() {
+            self.count += 1;
+        }
+        Ok(self)
+    }
 }
 
 /// Reads a JSON object. An array is none, though serde would take one for a struct, field by field.
@@ -81,8 +127,31 @@ fn described_client(parts: [Option<&RawValue>; 3]) -> Option<String> {
 
 /// The id of a record that can't be read as a whole, if at least that can be.
 pub(super) fn readable_id(record: &RawValue, names: &[&str]) -> Option<String> {
-    let values: HashMap<String, &RawValue> = serde_json::from_str(record.get()).ok()?;
-    names.iter().find_map(|name| fields::id_text(values.get(*name)?))
+    let mut json = serde_json::Deserializer::from_str(record.get());
+    let values = json.deserialize_map(Named(names)).ok()?;
+    values.into_iter().find_map(|value| fields::id_text(value?))
+}
+
+/// The values of these names, of which the last one counts, and nothing else of an object.
+struct Named<'n>(&'n [&'n str]);
+
+impl<'de> Visitor<'de> for Named<'_> {
+    type Value = Vec<Option<&'de RawValue>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = vec![None; self.0.len()];
+        while let Some(fields::Name(name)) = map.next_key()? {
+            match self.0.iter().zip(&mut values).find(|(meant, _)| **meant == name) {
+                Some((_, value)) => *value = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(values)
+    }
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
 /// Borrowed from the text, unless it has escapes.
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Name<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 impl<'a> Fields<'a> {
     /// The fields that nobody has taken, as JSON text; none if there are none.

@@ -1,8 +1,9 @@
 //! The preflight question: which of these records are held?
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{BatchError, object};
+use super::{BatchError, envelope::array, object};
 use crate::policy;
 
 /// Ids to look for. Their revisions may come along and aren't needed: the answer gives the ones that are held.
@@ -15,33 +16,31 @@ pub struct KnownQuestion {
 }
 
 #[derive(Deserialize)]
-struct Lists {
-    #[serde(default, rename = "pageVisits")]
-    page_visits: Option<Vec<Asked>>,
-    #[serde(default, rename = "tabAggregates")]
-    tab_aggregates: Option<Vec<Asked>>,
+struct Lists<'a> {
+    #[serde(borrow, default, rename = "pageVisits")]
+    page_visits: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "tabAggregates")]
+    tab_aggregates: Option<&'a RawValue>,
 }
 
-/// `"id"` or `{"id": "id", "revision": 1}`.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Asked {
-    Id(String),
-    Record { id: String },
+struct Asked {
+    id: String,
 }
+
+const NOT_A_QUESTION: &str = "The body must have arrays pageVisits and tabAggregates of ids.";
 
 /// Reads the body of a preflight question.
 ///
 /// # Errors
 /// The shape of the question, or the number of its ids.
 pub fn check_known(body: &[u8]) -> Result<KnownQuestion, BatchError> {
-    let lists: Lists = object(body)
-        .ok_or(BatchError::NotABatch("The body must have arrays pageVisits and tabAggregates of ids."))?;
+    let lists: Lists<'_> = object(body).ok_or(BatchError::NotABatch(NOT_A_QUESTION))?;
     if lists.page_visits.is_none() && lists.tab_aggregates.is_none() {
         return Err(BatchError::NotABatch("The body has neither pageVisits nor tabAggregates."));
     }
-    let page_visits = ids(lists.page_visits);
-    let tab_aggregates = ids(lists.tab_aggregates);
+    let page_visits = ids(lists.page_visits)?;
+    let tab_aggregates = ids(lists.tab_aggregates)?;
     if page_visits.len() + tab_aggregates.len() > policy::MAX_KNOWN_IDS {
         return Err(BatchError::TooManyRecords(page_visits.len() + tab_aggregates.len()));
     }
@@ -51,11 +50,16 @@ pub fn check_known(body: &[u8]) -> Result<KnownQuestion, BatchError> {
     Ok(KnownQuestion { page_visits, tab_aggregates })
 }
 
-fn ids(asked: Option<Vec<Asked>>) -> Vec<String> {
-    let id = |asked| match asked {
-        Asked::Id(id) | Asked::Record { id } => id,
-    };
-    asked.unwrap_or_default().into_iter().map(id).collect()
+fn ids(list: Option<&RawValue>) -> Result<Vec<String>, BatchError> {
+    let Some(list) = list else { return Ok(Vec::new()) };
+    let asked = array(list, policy::MAX_KNOWN_IDS, NOT_A_QUESTION)?;
+    asked.into_iter().map(|asked| id(asked).ok_or(BatchError::NotABatch(NOT_A_QUESTION))).collect()
+}
+
+/// Of `"id"` or `{"id": "id", "revision": 1}`.
+fn id(asked: &RawValue) -> Option<String> {
+    let text = asked.get();
+    serde_json::from_str(text).ok().or_else(|| object(text.as_bytes()).map(|Asked { id }| id))
 }
 
 #[cfg(test)]
@@ -82,6 +86,9 @@ mod tests {
             r#"{"pageVisits":[1]}"#,
             r#"{"pageVisits":["\u0000"]}"#,
             r#"{"pageVisits":["\ud800"]}"#,
+            r#"{"pageVisits":[["1"]]}"#,
+            r#"{"pageVisits":[{"revision":1}]}"#,
+            r#"{"pageVisits":{"1":"2"}}"#,
         ] {
             assert!(matches!(check_known(body.as_bytes()), Err(BatchError::NotABatch(_))), "{body}");
         }
