@@ -9,12 +9,12 @@ use crate::{
     config::Config,
     error::ApiError,
     mail::Mailer,
+    memory::MemoryBudget,
     metrics::Metrics,
     policy::{self, RateLimit},
     routes, serve,
     store::{Store, StoreError},
     time::UnixMillis,
-    wire::BodyBudget,
 };
 
 /// Why the server didn't start.
@@ -41,7 +41,7 @@ pub struct App {
     /// Bounds the memory and cores that password hashing may take.
     pub password_slots: Arc<Semaphore>,
     /// Bounds the memory that bodies may take.
-    pub body_budget: BodyBudget,
+    pub memory: MemoryBudget,
     /// Sends codes; without it, accounts are made at once.
     pub mailer: Option<Mailer>,
     /// Whether the reverse proxy's word about the client's address counts.
@@ -66,7 +66,7 @@ impl App {
             store,
             tokens: TokenKey::new(secret.as_bytes()),
             password_slots: Arc::new(Semaphore::new(policy::MAX_PARALLEL_PASSWORD_HASHES)),
-            body_budget: BodyBudget::new(),
+            memory: MemoryBudget::new(),
             mailer: config.sendmail.clone().map(|program| Mailer::new(program, config.mail_from.clone())),
             trust_forwarded_for: config.trust_forwarded_for,
             metrics: Metrics::new(),

@@ -15,6 +15,7 @@ pub mod config;
 pub mod erasure;
 pub mod error;
 pub mod mail;
+pub mod memory;
 pub mod metrics;
 pub mod openapi;
 pub mod policy;

@@ -159,12 +159,20 @@ pub const MAX_CLOCK_AHEAD_SECONDS: i64 = 26 * 60 * 60;
 /// Rows that an erasure looks through at a time.
 pub const ERASE_PAGE_ROWS: i64 = 500;
 
-/// Bytes of bodies that are being received or worked on at the same time, all requests together: what bounds the
-/// memory of a server under attack. 16 bodies of the greatest length, or 500 of the client's usual 130 KB.
-pub const MAX_BODY_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
+/// Bytes of bodies that arrive at the same time, all requests together: what bounds the memory of a server under attack.
+/// 16 bodies of the greatest length, or 500 of the client's usual 130 KB.
+pub const MAX_BODY_BYTES_ARRIVING: usize = 64 * 1024 * 1024;
 
-/// Packed bodies that are unpacked and worked on at the same time; each may grow to [`MAX_BODY_BYTES`].
-pub const MAX_PARALLEL_INFLATIONS: usize = 16;
+/// Bytes of the bodies of one user, from their arrival until they are saved: a quarter, so that nobody shuts the others
+/// out by sending slowly.
+pub const MAX_BODY_BYTES_OF_USER: usize = MAX_BODY_BYTES_ARRIVING / 4;
+
+/// Bytes of bodies that have arrived and aren't saved yet. One that is unpacked and judged may become
+/// [`MAX_BODY_BYTES`] long, so that 16 are at a time; a batch that waits for the database takes what it takes.
+pub const MAX_BODY_BYTES_IN_WORK: usize = 64 * 1024 * 1024;
+
+/// What a record in memory takes beside its texts, in bytes.
+pub const RECORD_BYTES: usize = 1024;
 
 /// Wait in seconds for memory to become free before the client is told to come back later.
 pub const BODY_WAIT_SECONDS: u64 = 10;

@@ -14,6 +14,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::{ApiError, Refusal},
+    memory::MemoryShare,
     policy,
     store::{Idempotency, KnownRecord, SyncCounts, SyncLogEntry},
     time::UnixMillis,
@@ -63,38 +64,42 @@ async fn sync(
     let now = UnixMillis::now();
     let limited = |usage| ApiError::RateLimited { usage, now };
     let refusal = match checked {
-        Ok((Ok(batch), key)) => {
-            let counts = app.store.save_batch(caller.user_id, batch, key, now).await?.map_err(limited)?;
+        Ok((Ok(batch), key, share)) => {
+            let saved = app.store.save_batch(caller.user_id, batch, key, now, Some(share));
+            let counts = saved.await?.map_err(limited)?;
             app.metrics.batch_saved(&counts);
             return Ok(Answer::saying("Data synced successfully", counts));
         }
-        Ok((Err(BatchError::Refused { failed, sent, client }), _)) => {
+        Ok((Err(BatchError::Refused { failed, sent, client }), ..)) => {
             let entry = SyncLogEntry::refused(sent, failed.len(), client);
             app.metrics.batch_refused(failed.len());
             app.store.log_refused(caller.user_id, &entry, now).await?.map_err(limited)?;
             return Err(ApiError::RecordsRefused(failed));
         }
-        Ok((Err(BatchError::NotABatch(message)), _)) => ApiError::BadRequest(message),
-        Ok((Err(BatchError::TooManyRecords(got)), _)) => {
+        Ok((Err(BatchError::NotABatch(message)), ..)) => ApiError::BadRequest(message),
+        Ok((Err(BatchError::TooManyRecords(got)), ..)) => {
             ApiError::BatchTooLarge { got, limit: policy::MAX_RECORDS_PER_KIND }
         }
+        // To be counted, it would wait for the database that those wait for who have the memory.
+        Err(ApiError::Busy) => return Err(ApiError::Busy),
         Err(refusal) => refusal,
     };
     caller.count_request(&app).await?;
     Err(refusal)
 }
 
-/// Judges a batch, off the threads that serve requests, and ties its key to it.
+/// Judges a batch and ties its key to it. It keeps the share of the memory that it still takes.
 async fn check(
     headers: &HeaderMap,
     body: Result<RecordBody, ApiError>,
-) -> Result<(Result<Batch, BatchError>, Option<Idempotency>), ApiError> {
+) -> Result<(Result<Batch, BatchError>, Option<Idempotency>, MemoryShare), ApiError> {
     let (key, body) = (idempotency_key(headers)?, body?);
-    tokio::task::spawn_blocking(move || {
-        (validation::check_batch(&body.text), key.map(|key| Idempotency::new(key, &body.text)))
-    })
-    .await
-    .map_err(ApiError::internal)
+    let bytes = body.bytes();
+    let work = |text: &[u8]| (validation::check_batch(text), key.map(|key| Idempotency::new(key, text)));
+    let ((batch, key), mut share) = body.judge(work).await?;
+    let records = batch.as_ref().map_or(0, |batch| batch.sent);
+    share.shrink_to(bytes + records * policy::RECORD_BYTES);
+    Ok((batch, key, share))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
@@ -177,7 +182,8 @@ async fn known(
     body: Result<RecordBody, ApiError>,
 ) -> Result<Json<Answer<Held>>, ApiError> {
     caller.count_request(&app).await?;
-    let question = validation::check_known(&body?.text).map_err(|error| match error {
+    let (question, _share) = body?.judge(validation::check_known).await?;
+    let question = question.map_err(|error| match error {
         BatchError::NotABatch(message) => ApiError::BadRequest(message),
         BatchError::TooManyRecords(got) => ApiError::BatchTooLarge { got, limit: policy::MAX_KNOWN_IDS },
         BatchError::Refused { failed, .. } => ApiError::RecordsRefused(failed),

@@ -12,7 +12,7 @@ use super::{
     record_tables::{ForRows, RecordStatements, RecordTable, Writing},
     sync_log::SyncLogEntry,
 };
-use crate::{auth::rate_limit::Usage, policy, time::UnixMillis, validation::Batch};
+use crate::{auth::rate_limit::Usage, memory::MemoryShare, policy, time::UnixMillis, validation::Batch};
 
 /// What became of a batch that was saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -55,15 +55,17 @@ impl Store {
     /// Saves the batch of one user in one transaction.
     ///
     /// A record is stored if its revision is higher than the one held, whatever the order of arrival; so the same
-    /// batch can be saved any number of times. With a key, the counts of the first time are given again.
+    /// batch can be saved any number of times. With a key, the counts of the first time are given again. The share of
+    /// the memory is given back when the batch needs it no more.
     pub async fn save_batch(
         &self,
         user_id: i64,
         batch: Batch,
         key: Option<Idempotency>,
         now: UnixMillis,
+        share: Option<MemoryShare>,
     ) -> Result<Metered<SyncCounts>, StoreError> {
-        let saving = Saving { user_id, batch, key, now };
+        let saving = Saving { user_id, batch, key, now, _share: share };
         match &self.sqlite {
             Some(sqlite) => self.save_in_group(sqlite, saving).await,
             None => self.save_alone(&saving).await,
@@ -94,7 +96,7 @@ impl Store {
         write: &mut Write<C>,
         saving: &Saving,
     ) -> Result<Metered<SyncCounts>, StoreError> {
-        let Saving { user_id, batch, key, now } = saving;
+        let Saving { user_id, batch, key, now, .. } = saving;
         let (user_id, now) = (*user_id, *now);
         let has_erasures = match write.take_turn(user_id, now).await? {
             Ok(turn) => turn.has_erasures,

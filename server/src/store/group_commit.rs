@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{Dialect, Idempotency, Metered, Store, StoreError, SyncCounts, Write};
-use crate::{policy, time::UnixMillis, validation::Batch};
+use crate::{memory::MemoryShare, policy, time::UnixMillis, validation::Batch};
 
 /// A batch on its way to the disk.
 pub(super) struct Saving {
@@ -23,6 +23,7 @@ pub(super) struct Saving {
     pub(super) batch: Batch,
     pub(super) key: Option<Idempotency>,
     pub(super) now: UnixMillis,
+    pub(super) _share: Option<MemoryShare>,
 }
 
 type Saved = Result<Metered<SyncCounts>, StoreError>;
@@ -49,18 +50,30 @@ impl SqliteWriter {
         Ok(Self { waiting: Mutex::default(), connection: Mutex::new(connection) })
     }
 
-    fn add(&self, saving: Saving) -> oneshot::Receiver<Saved> {
+    fn add(&self, saving: Saving) -> Place<'_> {
         let (saved, answer) = oneshot::channel();
         locked(&self.waiting).push(Waiting { saving, saved });
-        answer
+        Place { sqlite: self, answer }
     }
 
-    /// The first of them, without those whose client has gone.
+    /// The first of them.
     fn take(&self) -> Vec<Waiting> {
         let mut waiting = locked(&self.waiting);
-        waiting.retain(|each| !each.saved.is_closed());
         let count = waiting.len().min(policy::MAX_BATCHES_IN_COMMIT);
         waiting.drain(..count).collect()
+    }
+}
+
+/// A place in the line. Whoever leaves takes the batch along: it holds memory, and maybe nobody else comes.
+struct Place<'a> {
+    sqlite: &'a SqliteWriter,
+    answer: oneshot::Receiver<Saved>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.answer.close();
+        locked(&self.sqlite.waiting).retain(|each| !each.saved.is_closed());
     }
 }
 
@@ -75,11 +88,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Store {
     /// Saves a batch, together with others that wait. Returns when it is on the disk.
     pub(super) async fn save_in_group(&self, sqlite: &Arc<SqliteWriter>, saving: Saving) -> Saved {
-        let mut answer = sqlite.add(saving);
+        let mut place = sqlite.add(saving);
         loop {
             tokio::select! {
                 biased;
-                saved = &mut answer => return saved.unwrap_or(Err(StoreError::Database(sqlx::Error::WorkerCrashed))),
+                saved = &mut place.answer => return saved.unwrap_or(Err(StoreError::Database(sqlx::Error::WorkerCrashed))),
                 // A thread of its own: the others' batches must not depend on this client's patience.
                 turn = self.turn() => {
                     let (store, sqlite) = (self.clone(), Arc::clone(sqlite));
@@ -137,5 +150,47 @@ impl Store {
         }
         write.transaction.commit()?;
         Ok(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, time::Duration};
+
+    use tokio::time::timeout;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::memory::MemoryBudget;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_batch_holds_its_memory_as_long_as_it_waits() {
+        let folder = env::temp_dir().join(format!("heyho-group-commit-{}", Uuid::now_v7()));
+        fs::create_dir(&folder).unwrap();
+        let url = format!("sqlite://{}", folder.join("test.db").display());
+        let store = Store::open(&url, policy::USER_REQUESTS).await.unwrap();
+        let budget = MemoryBudget::new();
+        let all_of_user = || budget.arrival(1, policy::MAX_BODY_BYTES_OF_USER);
+        let is_free = async || timeout(Duration::ZERO, all_of_user()).await.is_ok();
+        let save = async || {
+            let share = all_of_user().await.ok();
+            store.save_batch(1, Batch::default(), None, UnixMillis::now(), share).await
+        };
+
+        let turn = store.turn().await;
+        let mut leaving = Box::pin(save());
+        assert!(timeout(Duration::ZERO, leaving.as_mut()).await.is_err());
+        assert!(!is_free().await);
+        drop(leaving);
+        assert!(is_free().await, "the client has left, and its batch with it");
+
+        let mut waiting = Box::pin(save());
+        assert!(timeout(Duration::ZERO, waiting.as_mut()).await.is_err());
+        assert!(!is_free().await);
+        drop(turn);
+        assert!(matches!(waiting.await, Err(StoreError::AccountGone)));
+        all_of_user().await.unwrap();
+        store.close().await;
+        fs::remove_dir_all(folder).unwrap();
     }
 }

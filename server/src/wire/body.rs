@@ -1,6 +1,6 @@
-//! Bodies: content type, encoding, length, and the memory that all of them may take together.
+//! Bodies: content type, encoding, length.
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{io::Read, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -10,66 +10,36 @@ use axum::{
 use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::{task::spawn_blocking, time::timeout};
 
-use crate::{app::App, error::ApiError, policy, validation::object};
+use crate::{app::App, auth::Caller, error::ApiError, memory::MemoryShare, policy, validation::object};
 
-const KIB: usize = 1024;
-
-/// Bounds what bodies take of the memory, however many requests there are at a time.
-#[derive(Clone)]
-pub struct BodyBudget {
-    kibibytes: Arc<Semaphore>,
-    inflations: Arc<Semaphore>,
-}
-
-impl BodyBudget {
-    /// The budget of one server.
-    pub fn new() -> Self {
-        Self {
-            kibibytes: Arc::new(Semaphore::new(policy::MAX_BODY_BYTES_IN_FLIGHT / KIB)),
-            inflations: Arc::new(Semaphore::new(policy::MAX_PARALLEL_INFLATIONS)),
-        }
-    }
-
-    /// Room for a body, announced or as long as may be.
-    async fn reserve(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, ApiError> {
-        let announced = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.parse::<usize>().ok());
-        let bytes = announced.unwrap_or(policy::MAX_BODY_BYTES);
-        if bytes > policy::MAX_BODY_BYTES {
-            return Err(ApiError::BodyTooLarge { limit_bytes: policy::MAX_BODY_BYTES });
-        }
-        acquire(&self.kibibytes, bytes / KIB + 1).await
-    }
-}
-
-impl Default for BodyBudget {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-async fn acquire(semaphore: &Arc<Semaphore>, permits: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-    let permits = u32::try_from(permits).map_err(ApiError::internal)?;
-    let wait = Duration::from_secs(policy::BODY_WAIT_SECONDS);
-    match timeout(wait, Arc::clone(semaphore).acquire_many_owned(permits)).await {
-        Ok(permit) => permit.map_err(ApiError::internal),
-        Err(_) => Err(ApiError::Busy),
-    }
-}
-
-/// The body of a request that carries records: JSON text, unpacked, at most [`policy::MAX_BODY_BYTES`]. Keeps its
-/// share of the memory budget until it is dropped.
+/// The body of a request that carries records: JSON text, unpacked, at most [`policy::MAX_BODY_BYTES`], with its share of
+/// the memory.
 pub struct RecordBody {
-    /// The text.
-    pub text: Bytes,
-    _shares: [Option<OwnedSemaphorePermit>; 2],
+    text: Bytes,
+    share: MemoryShare,
+}
+
+impl RecordBody {
+    /// Bytes of the text.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Works on the text, off the threads that serve requests. The share stays with the work until it is done, also
+    /// when the client has left, and then with what came out of it.
+    pub async fn judge<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&[u8]) -> T + Send + 'static,
+    ) -> Result<(T, MemoryShare), ApiError> {
+        spawn_blocking(move || {
+            let Self { text, share } = self;
+            (work(&text), share)
+        })
+        .await
+        .map_err(ApiError::internal)
+    }
 }
 
 impl FromRequest<App> for RecordBody {
@@ -78,17 +48,30 @@ impl FromRequest<App> for RecordBody {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         require_json(request.headers())?;
         let packed = is_packed(request.headers())?;
-        let share = app.body_budget.reserve(request.headers()).await?;
-        let body = read(request.into_body(), policy::MAX_BODY_BYTES).await?;
+        let caller = request.extensions().get::<Caller>().ok_or(ApiError::Unauthorized)?;
+        let mut share = app.memory.arrival(caller.user_id, length(request.headers())?).await?;
+        let text = read(request.into_body(), policy::MAX_BODY_BYTES).await?;
+        app.memory.work(&mut share).await?;
+        let body = Self { text, share };
         if !packed {
-            return Ok(Self { text: body, _shares: [Some(share), None] });
+            return Ok(body);
         }
-        let inflation = acquire(&app.body_budget.inflations, 1).await?;
-        let text = tokio::task::spawn_blocking(move || inflate(&body, policy::MAX_BODY_BYTES))
-            .await
-            .map_err(ApiError::internal)??;
-        Ok(Self { text: text.into(), _shares: [Some(share), Some(inflation)] })
+        let (text, share) = body.judge(|packed| inflate(packed, policy::MAX_BODY_BYTES)).await?;
+        Ok(Self { text: text?.into(), share })
     }
+}
+
+/// As announced, or as long as may be.
+fn length(headers: &HeaderMap) -> Result<usize, ApiError> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok());
+    let bytes = announced.unwrap_or(policy::MAX_BODY_BYTES);
+    if bytes > policy::MAX_BODY_BYTES {
+        return Err(ApiError::BodyTooLarge { limit_bytes: policy::MAX_BODY_BYTES });
+    }
+    Ok(bytes)
 }
 
 /// A small JSON object, such as a sign-in form.

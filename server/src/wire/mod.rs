@@ -3,5 +3,5 @@
 mod body;
 mod discard;
 
-pub use body::{BodyBudget, Form, RecordBody};
+pub use body::{Form, RecordBody};
 pub use discard::Discarding;

@@ -199,7 +199,7 @@ async fn a_batch_that_waits_beside_one_that_fails_is_saved(app: TestApp) {
     let save = |user_id, id: String| {
         let body = json!({ "pageVisits": [visit(&id)] }).to_string();
         let batch = check_batch(body.as_bytes()).ok().unwrap();
-        store.save_batch(user_id, batch, None, UnixMillis::now())
+        store.save_batch(user_id, batch, None, UnixMillis::now(), None)
     };
     let savings = (0..40).map(|number| save(if number % 5 == 0 { 1 } else { user_id }, number.to_string()));
     for (number, saved) in join_all(savings.collect()).await.into_iter().enumerate() {

@@ -4,7 +4,9 @@
 
 use std::{fs, time::Duration};
 
-use reqwest::{Body, Client, RequestBuilder};
+use reqwest::{Body, Client, Method, RequestBuilder};
+use serde_json::json;
+use sqlx::AnyPool;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -12,7 +14,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{crashes::Process, helpers::TestApp, limits::gzip};
+use crate::{
+    crashes::Process,
+    helpers::{Answer, TestApp, visit},
+    limits::gzip,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -39,7 +45,7 @@ async fn memory_is_bounded_whatever_is_sent() {
     peaks.push(("a body of 1 GB", process.peak_mib()));
 
     let bomb = gzip(&vec![b' '; 64 * MIB]);
-    let bombs = (0..32).map(|_| packed(&process, &token, bomb.clone())).collect();
+    let bombs = (0..32).map(|_| packed(&process, "/data/sync", &token, bomb.clone())).collect();
     assert!(statuses(bombs).await.iter().all(|status| *status == 413));
     peaks.push(("32 gzip bombs", process.peak_mib()));
 
@@ -48,14 +54,60 @@ async fn memory_is_bounded_whatever_is_sent() {
     let records: Vec<String> = (0..16).map(|id| format!(r#"{{"id":{id},"new":{numbers}}}"#)).collect();
     let hungry = format!(r#"{{"pageVisits":[{}]}}"#, records.join(","));
     let hungry = gzip(hungry.as_bytes());
-    let bodies = (0..32).map(|_| packed(&process, &token, hungry.clone())).collect();
+    let bodies = (0..32).map(|_| packed(&process, "/data/sync", &token, hungry.clone())).collect();
     assert!(statuses(bodies).await.iter().all(|status| [400, 503].contains(status)));
     peaks.push(("32 bodies that are costly to parse", process.peak_mib()));
+
+    let body = |array: String| gzip(format!(r#"{{"pageVisits":[{array}]}}"#).as_bytes());
+    for (name, route, hungry) in [
+        ("32 arrays of two million", "/data/sync", body(vec!["0"; 2 * MIB - 16].join(","))),
+        (
+            "32 questions of two million",
+            "/data/sync/known",
+            body(format!("[{}]", vec!["0"; 2 * MIB - 16].join(","))),
+        ),
+        ("32 records of many names", "/data/sync", body(record_of_many_names())),
+    ] {
+        let bodies = (0..32).map(|_| packed(&process, route, &token, hungry.clone())).collect();
+        let statuses = statuses(bodies).await;
+        assert!(statuses.iter().all(|status| [400, 503].contains(status)), "{name}: {statuses:?}");
+        peaks.push((name, process.peak_mib()));
+    }
 
     eprintln!("MiB: {peaks:?}");
     assert!(process.peak_mib() < MOST_MIB, "{peaks:?}");
     drop(idle);
     assert_eq!(statuses(vec![get(&process)]).await, [200]);
+}
+
+/// What one client can make wait in memory for a database that is busy.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_batches_wait_for_the_database_than_there_is_memory_for() {
+    let app = TestApp::on_sqlite().await;
+    let user = app.user("a@example.com").await;
+    let elsewhere = AnyPool::connect(&app.database_url).await.unwrap();
+    let busy = elsewhere.begin_with("begin immediate").await.unwrap();
+
+    // 16 of the greatest length are all that may wait.
+    let mut answers = JoinSet::new();
+    for id in 0..20 {
+        let batch = json!({ "pageVisits": [visit(&id.to_string())] }).to_string();
+        let long = format!("{batch}{}", " ".repeat(4 * MIB - batch.len()));
+        let request = user
+            .request(Method::POST, "/data/sync")
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip")
+            .body(gzip(long.as_bytes()));
+        answers.spawn(Answer::of(request));
+    }
+    for _ in 0..4 {
+        let answer = answers.join_next().await.unwrap().unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body["error"]), (503, &json!("busy")));
+        assert!(answer.headers.contains_key("retry-after"));
+    }
+    busy.rollback().await.unwrap();
+    assert!(answers.join_all().await.iter().all(|answer| answer.status == 200));
+    assert_eq!(app.stored().await, (16, 0));
 }
 
 impl Process {
@@ -70,13 +122,18 @@ fn get(process: &Process) -> RequestBuilder {
     Client::new().get(format!("{}/health/ready", process.base))
 }
 
-fn packed(process: &Process, token: &str, body: impl Into<Body>) -> RequestBuilder {
+fn packed(process: &Process, route: &str, token: &str, body: impl Into<Body>) -> RequestBuilder {
     Client::new()
-        .post(format!("{}/data/sync", process.base))
+        .post(format!("{}{route}", process.base))
         .bearer_auth(token)
         .header("content-type", "application/json")
         .header("content-encoding", "gzip")
         .body(body)
+}
+
+fn record_of_many_names() -> String {
+    let fields: Vec<String> = (0..300_000).map(|number| format!(r#""{number:x}":0"#)).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 /// All at once.
