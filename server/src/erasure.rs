@@ -57,36 +57,40 @@ impl Erasure {
                 .map_or(self.from == UnixMillis(0), |closed_at| self.covers_moment(closed_at))
     }
 
-    /// Takes out of a visit that may stay what names the erased site.
-    pub fn redact_visit(&self, visit: &mut PageVisit) {
-        if let Some(site) = self.site.as_deref()
-            && self.covers_moment(visit.visited_at_ms)
-        {
-            let texts = [&mut visit.title, &mut visit.extra, &mut visit.idle_periods];
-            redact_visit_texts(site, &mut visit.metadata, texts);
-        }
-    }
-
-    /// Takes out of an aggregate that may stay what names the erased site. One that doesn't say when it ended is
-    /// taken to belong to the span.
-    pub fn redact_aggregate(&self, aggregate: &mut TabAggregate) {
-        if let Some(site) = self.site.as_deref()
-            && aggregate.closed_at_ms.is_none_or(|closed_at| self.covers_moment(closed_at))
-        {
-            let texts = [
-                &mut aggregate.current_url,
-                &mut aggregate.current_host,
-                &mut aggregate.current_domain,
-                &mut aggregate.statistics,
-                &mut aggregate.extra,
-            ];
-            redact_aggregate_texts(site, &mut aggregate.domain_durations, texts);
-        }
-    }
-
     fn covers_moment(&self, moment_ms: i64) -> bool {
         (self.from.0..=self.last_ms()).contains(&moment_ms)
     }
+}
+
+/// Takes out of a visit that may stay what names an erased site.
+pub fn redact_visit(erasures: &[Erasure], visit: &mut PageVisit) {
+    let sites = sites(erasures, |erasure| erasure.covers_moment(visit.visited_at_ms));
+    let texts = [&mut visit.title, &mut visit.extra, &mut visit.idle_periods];
+    redact_visit_texts(&sites, &mut visit.metadata, texts);
+}
+
+/// Takes out of an aggregate that may stay what names an erased site. One that doesn't say when it ended is taken to
+/// belong to the span.
+pub fn redact_aggregate(erasures: &[Erasure], aggregate: &mut TabAggregate) {
+    let closed_at_ms = aggregate.closed_at_ms;
+    let sites =
+        sites(erasures, |erasure| closed_at_ms.is_none_or(|closed_at| erasure.covers_moment(closed_at)));
+    let texts = [
+        &mut aggregate.current_url,
+        &mut aggregate.current_host,
+        &mut aggregate.current_domain,
+        &mut aggregate.statistics,
+        &mut aggregate.extra,
+    ];
+    redact_aggregate_texts(&sites, &mut aggregate.domain_durations, texts);
+}
+
+fn sites(erasures: &[Erasure], are_meant: impl Fn(&Erasure) -> bool) -> Vec<&str> {
+    erasures
+        .iter()
+        .filter(|erasure| are_meant(erasure))
+        .filter_map(|erasure| erasure.site.as_deref())
+        .collect()
 }
 
 /// Whether a host is the site or one of its subdomains.
@@ -94,10 +98,17 @@ pub fn is_of_site(host: &str, site: &str) -> bool {
     host.strip_suffix(site).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Whether a text holds the name of the site as a word of its own: `a.example.com/x` names `example.com`,
+/// Whether a text holds the name of one of the sites as a word of its own: `a.example.com/x` names `example.com`,
 /// `badexample.com` and `example.com.evil` don't.
-pub fn names_site(text: &str, site: &str) -> bool {
+pub fn names_site(text: &str, sites: &[&str]) -> bool {
+    if sites.is_empty() {
+        return false;
+    }
     let text = text.to_lowercase();
+    sites.iter().any(|site| is_named_in(&text, site))
+}
+
+fn is_named_in(text: &str, site: &str) -> bool {
     text.match_indices(site).any(|(start, found)| {
         let before = text.get(..start).and_then(|before| before.chars().next_back());
         let mut after = text.get(start + found.len()..).unwrap_or_default().chars();
@@ -114,33 +125,37 @@ fn is_part_of_name(c: Option<char>) -> bool {
     c.is_some_and(|c| c.is_alphanumeric() || c == '-' || c == '_')
 }
 
-/// The fields of a visit that may name a site which it isn't a visit of. Metadata is never null.
-pub fn redact_visit_texts(site: &str, metadata: &mut String, texts: [&mut Option<String>; 3]) {
-    if names_site(metadata, site) {
+/// The fields of a visit that may name sites which it isn't a visit of. Metadata is never null.
+pub fn redact_visit_texts(sites: &[&str], metadata: &mut String, texts: [&mut Option<String>; 3]) {
+    if names_site(metadata, sites) {
         *metadata = "{}".to_owned();
     }
-    texts.into_iter().for_each(|text| clear_if_names(text, site));
+    texts.into_iter().for_each(|text| clear_if_names(text, sites));
 }
 
-/// The same for an aggregate. Durations lose only the share of the site.
-pub fn redact_aggregate_texts(site: &str, durations: &mut Option<String>, texts: [&mut Option<String>; 5]) {
-    *durations = durations.take().and_then(|durations| without_site(&durations, site));
-    texts.into_iter().for_each(|text| clear_if_names(text, site));
+/// The same for an aggregate. Durations lose only the shares of the sites.
+pub fn redact_aggregate_texts(
+    sites: &[&str],
+    durations: &mut Option<String>,
+    texts: [&mut Option<String>; 5],
+) {
+    *durations = durations.take().and_then(|durations| without_sites(&durations, sites));
+    texts.into_iter().for_each(|text| clear_if_names(text, sites));
 }
 
-fn clear_if_names(field: &mut Option<String>, site: &str) {
-    if field.as_deref().is_some_and(|text| names_site(text, site)) {
+fn clear_if_names(field: &mut Option<String>, sites: &[&str]) {
+    if field.as_deref().is_some_and(|text| names_site(text, sites)) {
         *field = None;
     }
 }
 
-/// The durations without those of the site. Anything but an object of hosts goes as a whole if it names the site.
-fn without_site(durations: &str, site: &str) -> Option<String> {
-    if !names_site(durations, site) {
+/// The durations without those of the sites. Anything but an object of hosts goes as a whole if it names one.
+fn without_sites(durations: &str, sites: &[&str]) -> Option<String> {
+    if !names_site(durations, sites) {
         return Some(durations.to_owned());
     }
     let mut by_host: serde_json::Map<String, serde_json::Value> = serde_json::from_str(durations).ok()?;
-    by_host.retain(|host, value| !names_site(host, site) && !names_site(&value.to_string(), site));
+    by_host.retain(|host, value| !names_site(host, sites) && !names_site(&value.to_string(), sites));
     Some(serde_json::Value::Object(by_host).to_string())
 }
 
@@ -189,14 +204,14 @@ mod tests {
             ("example.com.evil", false),
             ("example.community", false),
         ] {
-            assert_eq!(names_site(text, "example.com"), expected, "{text}");
+            assert_eq!(names_site(text, &["other.org", "example.com"]), expected, "{text}");
         }
     }
 
     #[test]
     fn durations_lose_only_the_erased_site() {
-        let kept = without_site(r#"{"a.example.com":5,"other.org":7}"#, "example.com");
+        let kept = without_sites(r#"{"a.example.com":5,"other.org":7}"#, &["example.com"]);
         assert_eq!(kept.as_deref(), Some(r#"{"other.org":7}"#));
-        assert_eq!(without_site(r#"[["example.com",5]]"#, "example.com"), None);
+        assert_eq!(without_sites(r#"[["example.com",5]]"#, &["example.com"]), None);
     }
 }

@@ -180,6 +180,10 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::AccountGone => Self::Unauthorized,
+            StoreError::TooManyErasures => Self::InvalidField {
+                field: "scope",
+                message: "is one too many beside the erasures so far; one that includes them can be made",
+            },
             error if error.is_temporary() => Self::Unavailable(error),
             error => Self::internal(error),
         }

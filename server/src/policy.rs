@@ -156,6 +156,10 @@ pub const MAX_CLIENT_CHARS: usize = 64;
 /// How far ahead of the server's clock, in seconds, an erasure is believed: time zones lie 26 hours apart.
 pub const MAX_CLOCK_AHEAD_SECONDS: i64 = 26 * 60 * 60;
 
+/// Erasures that a user may have, not counting those that another one includes: every batch is held against all of
+/// them while others wait.
+pub const MAX_ERASURES: i64 = 500;
+
 /// Rows that an erasure looks through at a time.
 pub const ERASE_PAGE_ROWS: i64 = 500;
 

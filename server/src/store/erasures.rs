@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, FromRow, Row, SqlSafeStr, any::AnyRow};
 use super::{AuditAction, Metered, Store, StoreError, Write, connection::Connection};
 use crate::{
     auth::AddressDigest,
-    erasure::{Erasure, redact_aggregate_texts, redact_visit_texts},
+    erasure::{Erasure, redact_aggregate, redact_aggregate_texts, redact_visit, redact_visit_texts},
     policy,
     time::UnixMillis,
     validation::{Batch, PageVisit, TabAggregate},
@@ -89,7 +89,10 @@ impl Store {
         if let Err(usage) = write.take_turn(user_id, now).await? {
             return Ok(Err(usage));
         }
-        write.record_erasure(user_id, erasure, now).await?;
+        if !write.record_erasure(user_id, erasure, now).await? {
+            write.commit().await?;
+            return Err(StoreError::TooManyErasures);
+        }
         let erased = write.delete_covered(user_id, erasure).await?;
         if let Some(site) = &erasure.site {
             self.redact_visits(&mut write, user_id, erasure, site).await?;
@@ -135,10 +138,8 @@ impl Store {
         let mut tab_aggregates = batch.tab_aggregates.clone();
         tab_aggregates.retain(|aggregate| !erased.contains(&aggregate.page_visit_id));
         self.drop_erased_orphans(write, user_id, &erasures, &page_visits, &mut tab_aggregates).await?;
-        for erasure in &erasures {
-            page_visits.iter_mut().for_each(|visit| erasure.redact_visit(visit));
-            tab_aggregates.iter_mut().for_each(|aggregate| erasure.redact_aggregate(aggregate));
-        }
+        page_visits.iter_mut().for_each(|visit| redact_visit(&erasures, visit));
+        tab_aggregates.iter_mut().for_each(|aggregate| redact_aggregate(&erasures, aggregate));
         Ok(Batch { page_visits, tab_aggregates, sent: batch.sent, client: batch.client.clone() })
     }
 
@@ -196,7 +197,7 @@ impl Store {
             after.clone_from(&last.id);
             for row in &mut rows {
                 let texts = [&mut row.title, &mut row.extra, &mut row.idle_periods];
-                redact_visit_texts(site, &mut row.metadata, texts);
+                redact_visit_texts(&[site], &mut row.metadata, texts);
             }
             write.execute_for_rows(&self.statements.replace_visit_texts, user_id, &rows).await?;
         }
@@ -237,30 +238,57 @@ impl Store {
                     &mut row.statistics,
                     &mut row.extra,
                 ];
-                redact_aggregate_texts(site, &mut row.domain_durations, texts);
+                redact_aggregate_texts(&[site], &mut row.domain_durations, texts);
             }
             write.execute_for_rows(&self.statements.replace_aggregate_texts, user_id, &rows).await?;
         }
     }
 }
 
+/// Erasures that another one includes. Parameters: user, site (empty for every site), from and to in ms.
+const INCLUDED: &str = "user_id = $1 and from_ms >= $3 and to_ms <= $4 \
+     and ($2 = '' or site = $2 or substr(site, length(site) - length($2)) = '.' || $2)";
+
 impl Write {
+    /// In place of those that it includes. False if there are too many others: then nothing is changed.
     async fn record_erasure(
         &mut self,
         user_id: i64,
         erasure: &Erasure,
         now: UnixMillis,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let (site, to) = (erasure.site.as_deref().unwrap_or_default(), erasure.to.unwrap_or(now));
+        let others: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
+            "select count(*) from erasures where user_id = $1 and not ({INCLUDED})"
+        )))
+        .bind(user_id)
+        .bind(site)
+        .bind(erasure.from.0)
+        .bind(to.0)
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        if others >= policy::MAX_ERASURES {
+            return Ok(false);
+        }
         // The same again may be a request whose answer was lost: the moment of the first one counts, by which the
         // server knows what is newer.
+        sqlx::query(AssertSqlSafe(format!(
+            "delete from erasures where {INCLUDED} and not (site = $2 and from_ms = $3 and to_ms = $4)"
+        )))
+        .bind(user_id)
+        .bind(site)
+        .bind(erasure.from.0)
+        .bind(to.0)
+        .execute(&mut *self.transaction)
+        .await?;
         sqlx::query(
             "insert into erasures (user_id, site, from_ms, to_ms, erased_at_ms) values ($1, $2, $3, $4, $5) \
              on conflict (user_id, site, from_ms, to_ms) do nothing",
         )
         .bind(user_id)
-        .bind(erasure.site.as_deref().unwrap_or_default())
+        .bind(site)
         .bind(erasure.from.0)
-        .bind(erasure.to.unwrap_or(now).0)
+        .bind(to.0)
         .bind(now.0)
         .execute(&mut *self.transaction)
         .await?;
@@ -270,7 +298,7 @@ impl Write {
         ] {
             sqlx::query(statement).bind(user_id).execute(&mut *self.transaction).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn delete_covered(&mut self, user_id: i64, erasure: &Erasure) -> Result<Erased, StoreError> {

@@ -63,6 +63,9 @@ pub enum StoreError {
     /// The database file can't be made.
     #[error("database file: {0}")]
     File(#[from] io::Error),
+    /// As many erasures as a user may have, and another one.
+    #[error("too many erasures")]
+    TooManyErasures,
     /// Anything the driver reports.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),

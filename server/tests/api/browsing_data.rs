@@ -17,6 +17,8 @@ on_every_database! {
     erasing_a_span_of_time_leaves_the_rest,
     what_is_made_after_an_erase_is_kept,
     an_erase_that_says_nothing_clear_is_refused,
+    an_erasure_takes_the_place_of_those_it_includes,
+    erasures_are_bounded_and_a_wider_one_is_always_taken,
 }
 
 fn at(id: &str, hour: u32) -> Value {
@@ -222,4 +224,41 @@ async fn an_erase_that_says_nothing_clear_is_refused(app: TestApp) {
         assert_eq!((answer.status.as_u16(), &answer.body["field"]), (422, &json!(field)), "{form}");
     }
     assert_eq!(app.stored().await, (1, 0));
+}
+
+async fn an_erasure_takes_the_place_of_those_it_includes(app: TestApp) {
+    let user = app.user("a@example.com").await;
+    let held = async || app.strings("select site from erasures order by site, to_ms").await;
+    for to in ["2025-10-21T09:00:00Z", "2025-10-21T10:00:00Z", "2025-10-21T09:30:00Z"] {
+        erase(&user, json!({ "scope": "site", "site": "a.example.com", "to": to })).await;
+    }
+    assert_eq!(held().await, ["a.example.com"; 2], "an erasure up to an earlier moment is of its own");
+    erase(&user, json!({ "scope": "site", "site": "badexample.com", "to": "2025-10-21T11:00:00Z" })).await;
+    erase(&user, json!({ "scope": "site", "site": "example.com", "to": "2025-10-21T11:00:00Z" })).await;
+    assert_eq!(held().await, ["badexample.com", "example.com"]);
+    let all = json!({ "scope": "all", "to": "2025-10-21T11:00:00Z" });
+    erase(&user, all.clone()).await;
+    erase(&user, all).await;
+    assert_eq!(held().await, [""]);
+    let late = [of_site("1", "a.example.com"), at("2", 10)];
+    assert_eq!(user.sync(&late, &[]).await.count("ignored_records_count"), 2);
+}
+
+async fn erasures_are_bounded_and_a_wider_one_is_always_taken(app: TestApp) {
+    let user = app.user("a@example.com").await;
+    app.execute(
+        "with recursive n (i) as (select 1 union all select i + 1 from n where i < 500) \
+         insert into erasures (user_id, site, from_ms, to_ms, erased_at_ms) \
+         select u.id, '', n.i * 10, n.i * 10 + 1, 1 from users u cross join n",
+    )
+    .await;
+    let one_more = json!({ "scope": "range", "from": 1, "to": 2 });
+    let refused = user.post("/data/erase", &one_more).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["error"]), (422, &json!("invalid_field")));
+    erase(&user, json!({ "scope": "range", "from": 10, "to": 11 })).await;
+    erase(&user, json!({ "scope": "range", "from": 10, "to": 21 })).await;
+    erase(&user, one_more).await;
+    assert_eq!(app.number("select count(*) from erasures").await, 500);
+    erase(&user, json!({ "scope": "all" })).await;
+    assert_eq!(app.number("select count(*) from erasures").await, 1);
 }
