@@ -81,16 +81,18 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// The database URL without its password.
+    /// The database URL without its password, which may stand among its parameters too.
     pub fn masked_database(&self) -> String {
-        match url::Url::parse(&self.database) {
-            Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {
-                Ok(()) => url.to_string(),
-                Err(()) => "***".to_owned(),
-            },
-            Ok(_) => self.database.clone(),
-            Err(_) => "***".to_owned(),
-        }
+        let masked = || {
+            let mut url = url::Url::parse(&self.database).ok()?;
+            if url.password().is_some() {
+                url.set_password(Some("***")).ok()?;
+            }
+            url.set_query(None);
+            url.set_fragment(None);
+            Some(url.to_string())
+        };
+        masked().unwrap_or_else(|| "***".to_owned())
     }
 }
 
@@ -100,7 +102,17 @@ mod tests {
 
     #[test]
     fn the_summary_masks_the_password() {
-        let config = Config::parse_from(["heyho-server", "--database", "postgres://u:secret@host/db"]);
-        assert_eq!(config.masked_database(), "postgres://u:***@host/db");
+        for (database, masked) in [
+            ("postgres://u:secret@host/db", "postgres://u:***@host/db"),
+            ("postgres://u@host:5432/db?password=secret", "postgres://u@host:5432/db"),
+            ("postgres:///db?host=/run&user=u&password=secret", "postgres:///db"),
+            ("postgres://u:secret@host/db?sslpassword=secret#secret", "postgres://u:***@host/db"),
+            ("sqlite://heyho.db", "sqlite://heyho.db"),
+            ("sqlite:///var/lib/heyho.db?mode=rwc", "sqlite:///var/lib/heyho.db"),
+            ("password=secret", "***"),
+        ] {
+            let config = Config::parse_from(["heyho-server", "--database", database]);
+            assert_eq!(config.masked_database(), masked);
+        }
     }
 }
