@@ -1,6 +1,11 @@
 //! Copying a SQLite database while it is in use.
 
-use std::{io, path::Path, str::FromStr};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use sqlx::{AnyConnection, ConnectOptions, Connection, any::AnyConnectOptions};
 
@@ -15,8 +20,8 @@ pub enum BackupError {
     /// PostgreSQL has tools of its own.
     #[error("only SQLite databases are backed up here; use pg_dump for PostgreSQL")]
     NotSqlite,
-    /// The file to write is there already, or has a name that isn't text.
-    #[error("the file to write must not exist, and its name must be text")]
+    /// The file to write is there already, or its unfinished copy is, or it has a name that isn't text.
+    #[error("the file to write must not exist, nor one with .part after its name, and its name must be text")]
     FileExists,
     /// The file can't be made.
     #[error("the file to write: {0}")]
@@ -36,17 +41,32 @@ impl From<sqlx::Error> for BackupError {
 }
 
 /// Writes a copy of the database as of one moment, compacted, and checks it. Writers go on meanwhile. The copy is
-/// readable for this user alone.
+/// readable for this user alone. It has its name only when it is checked and on the disk; until then, `.part` follows.
 pub async fn backup(database: &str, to: &Path) -> Result<(), BackupError> {
     sqlx::any::install_default_drivers();
     if Dialect::of_url(database)? != Dialect::Sqlite {
         return Err(BackupError::NotSqlite);
     }
-    let file = to.to_str().ok_or(BackupError::FileExists)?;
-    create_private_file(to).map_err(|error| match error.kind() {
+    let part = format!("{}.part", to.to_str().ok_or(BackupError::FileExists)?);
+    if to.try_exists()? {
+        return Err(BackupError::FileExists);
+    }
+    create_private_file(Path::new(&part)).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::FileExists,
         _ => BackupError::File(error),
     })?;
+    let finished = match copy(database, &part).await {
+        Ok(()) => keep(&part, to).map_err(BackupError::File),
+        Err(error) => Err(error),
+    };
+    if finished.is_err() {
+        // What failed is what the operator has to know.
+        let _ = fs::remove_file(&part);
+    }
+    finished
+}
+
+async fn copy(database: &str, file: &str) -> Result<(), BackupError> {
     let mut source = connect(database).await?;
     sqlx::query("vacuum into $1").bind(file).execute(&mut source).await?;
     source.close().await?;
@@ -55,6 +75,17 @@ pub async fn backup(database: &str, to: &Path) -> Result<(), BackupError> {
     let verdict: String = sqlx::query_scalar("pragma integrity_check").fetch_one(&mut copy).await?;
     copy.close().await?;
     if verdict == "ok" { Ok(()) } else { Err(BackupError::Damaged) }
+}
+
+/// Gives a finished copy its name, once it is on the disk, and the name as well.
+fn keep(part: &str, to: &Path) -> io::Result<()> {
+    File::options().write(true).open(part)?.sync_all()?;
+    fs::rename(part, to)?;
+    if cfg!(unix) {
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf))?.sync_all()?;
+    }
+    Ok(())
 }
 
 async fn connect(url: &str) -> Result<AnyConnection, sqlx::Error> {

@@ -176,3 +176,15 @@ async fn a_backup_made_while_batches_arrive_is_whole() {
     assert!(visits >= 1 && visits % 2 == 1, "{visits} visits: half a batch");
     assert_eq!(user.at(&restored).sync(&[visit("after")], &[]).await.count("created"), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_failed_leaves_nothing_that_looks_like_one() {
+    let app = TestApp::on_sqlite().await;
+    let (damaged, file) = (app.file("damaged.db"), app.file("backup.db"));
+    std::fs::write(&damaged, "no database at all, whatever its name says").unwrap();
+    assert!(backup(&format!("sqlite://{}", damaged.display()), &file).await.is_err());
+    let part = std::path::PathBuf::from(format!("{}.part", file.display()));
+    assert_eq!((file.exists(), part.exists()), (false, false));
+    backup(&app.database_url, &file).await.unwrap();
+    assert_eq!((file.exists(), part.exists()), (true, false));
+}
