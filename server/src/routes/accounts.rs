@@ -91,12 +91,11 @@ async fn create_account(
         }
         Some(mailer) => {
             limit_messages(&app, &new.email, now).await?;
-            if app.store.account_by_email(&new.email).await?.is_some() {
-                mailer.send(&new.email, "You have an account already", HAS_ACCOUNT);
-            } else {
-                let code = new_code()?;
-                app.store.await_proof(&new, &code_digest(&app, &new.email, &code), now).await?;
+            let code = new_code()?;
+            if app.store.await_proof(&new, &code_digest(&app, &new.email, &code), now).await? {
                 send_code(mailer, &new.email, &code);
+            } else {
+                mailer.send(&new.email, "You have an account already", HAS_ACCOUNT);
             }
             "Please enter the code that we have sent to this address."
         }
@@ -276,7 +275,7 @@ async fn change_password(
     let attempts = app.password_attempts(&account.email);
     attempts.count(now).await?;
     if !password::verify(&app.password_slots, current, Some(account.password_hash)).await? {
-        app.store.login_failed(caller.user_id, &address, now).await?;
+        app.store.login_failed(Some(caller.user_id), &address, now).await?;
         return Err(ApiError::InvalidField { field: "current_password", message: "is wrong" });
     }
     attempts.forget().await?;

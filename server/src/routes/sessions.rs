@@ -95,11 +95,10 @@ async fn login(
             app.store.open_session(account.id, &session_id, &address, now).await?;
             token_pair(&app, account.id, &session_id, 1, "Login successful", now)
         }
-        Some(account) => {
-            app.store.login_failed(account.id, &address, now).await?;
+        other => {
+            app.store.login_failed(other.map(|account| account.id), &address, now).await?;
             Err(ApiError::BadCredentials)
         }
-        None => Err(ApiError::BadCredentials),
     }
 }
 

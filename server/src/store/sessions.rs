@@ -122,18 +122,26 @@ impl Store {
         write.commit().await
     }
 
-    /// Remembers that somebody tried a wrong password.
+    /// Remembers that somebody tried a wrong password. Where there is no account, as much is written and nothing kept:
+    /// the time that it takes tells nobody who has one.
     pub async fn login_failed(
         &self,
-        user_id: i64,
+        user_id: Option<i64>,
         address: &AddressDigest,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let mut write = self.begin_write().await?;
-        write.audit(user_id, AuditAction::LoginFailed, address, now).await?;
+        write.audit(user_id.unwrap_or(NOBODY), AuditAction::LoginFailed, address, now).await?;
+        sqlx::query("delete from audit_log where user_id = $1")
+            .bind(NOBODY)
+            .execute(&mut *write.transaction)
+            .await?;
         write.commit().await
     }
 }
+
+/// No account has this id.
+const NOBODY: i64 = -1;
 
 #[derive(Clone, Copy)]
 enum Which {

@@ -17,13 +17,14 @@ impl Store {
         Ok(created)
     }
 
-    /// Keeps a sign-up until somebody proves the address with this code.
+    /// Keeps a sign-up until somebody proves the address with this code. False if the address has an account: then as
+    /// much is written and nothing kept, so that the time that it takes tells nobody.
     pub async fn await_proof(
         &self,
         new: &NewAccount,
         code_digest: &str,
         now: UnixMillis,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut write = self.begin_write().await?;
         sqlx::query(
             "insert into pending_sign_ups \
@@ -39,7 +40,14 @@ impl Store {
         .bind(now.plus_seconds(policy::SIGN_UP_SECONDS).0)
         .execute(&mut *write.transaction)
         .await?;
-        write.commit().await
+        let of_an_account = sqlx::query(
+            "delete from pending_sign_ups where email = $1 and exists (select 1 from users where email = $1)",
+        )
+        .bind(&new.email)
+        .execute(&mut *write.transaction)
+        .await?;
+        write.commit().await?;
+        Ok(of_an_account.rows_affected() == 0)
     }
 
     /// Gives the newest sign-up of this address another code. False if there is none.

@@ -10,6 +10,7 @@ on_every_database! {
     me_is_the_account_of_the_token,
     a_second_sign_up_looks_the_same_and_changes_nothing,
     a_wrong_password_and_an_unknown_address_get_the_same_answer,
+    a_wrong_password_and_an_unknown_address_cost_the_same_write,
     nothing_is_taken_without_a_good_access_token,
     forms_that_break_a_rule_name_the_field,
 }
@@ -50,6 +51,18 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer(app: TestAp
         app.post("/auth/login", &json!({ "email": "nobody@example.com", "password": "wrong horse" })).await;
     assert_eq!(wrong.status, 401);
     assert_eq!((wrong.status, wrong.body), (unknown.status, unknown.body));
+}
+
+async fn a_wrong_password_and_an_unknown_address_cost_the_same_write(app: TestApp) {
+    app.user("anna@example.com").await;
+    app.watch_inserts_into("audit_log").await;
+    for (email, writes) in [("anna@example.com", 1), ("nobody@example.com", 2)] {
+        let form = json!({ "email": email, "password": "wrong horse" });
+        assert_eq!(app.post("/auth/login", &form).await.status, 401);
+        assert_eq!(app.number("select count(*) from inserted").await, writes, "{email}");
+        let kept = app.number("select count(*) from audit_log where action = 'login_failed'").await;
+        assert_eq!(kept, 1, "{email}");
+    }
 }
 
 async fn nothing_is_taken_without_a_good_access_token(app: TestApp) {

@@ -160,6 +160,26 @@ impl TestApp {
         pool.close().await;
     }
 
+    /// From now on, every row that is written into this table leaves one in `inserted`, even if it is taken back.
+    pub async fn watch_inserts_into(&self, table: &str) {
+        self.execute("create table inserted (into_table text)").await;
+        let noted = format!("insert into inserted values ('{table}');");
+        if self.database_url.starts_with("sqlite") {
+            self.execute(format!("create trigger watch after insert on {table} begin {noted} end")).await;
+        } else {
+            let body = format!("begin {noted} return null; end");
+            self.execute(format!(
+                "create function watch() returns trigger language plpgsql as '{}'",
+                body.replace('\'', "''")
+            ))
+            .await;
+            self.execute(format!(
+                "create trigger watch after insert on {table} for each row execute function watch()"
+            ))
+            .await;
+        }
+    }
+
     /// Rows of both record tables.
     pub async fn stored(&self) -> (i64, i64) {
         let visits = self.number("select count(*) from page_visits").await;

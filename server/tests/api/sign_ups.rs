@@ -12,6 +12,7 @@ on_every_database! {
     an_account_comes_to_life_with_the_code_from_the_mail,
     whoever_proves_the_address_gets_the_password_of_that_sign_up,
     an_address_with_an_account_gets_a_mail_and_the_same_answer,
+    a_sign_up_costs_the_same_write_for_an_address_with_an_account,
     a_code_is_good_for_an_hour,
     another_code_replaces_the_first,
     codes_cannot_be_guessed_at_will,
@@ -91,6 +92,18 @@ async fn an_address_with_an_account_gets_a_mail_and_the_same_answer(app: TestApp
     assert_eq!((first.status, first.body), (second.status, second.body));
     assert!(post.mail().await.contains("account already"));
     assert_eq!(post.login("battery staple").await, 401);
+}
+
+async fn a_sign_up_costs_the_same_write_for_an_address_with_an_account(app: TestApp) {
+    let post = Post::office(&app).await;
+    app.watch_inserts_into("pending_sign_ups").await;
+    post.sign_up("correct horse").await;
+    post.verify(&code(&post.mail().await)).await;
+    assert_eq!(app.number("select count(*) from inserted").await, 1);
+    post.sign_up("battery staple").await;
+    assert!(post.mail().await.contains("account already"));
+    assert_eq!(app.number("select count(*) from inserted").await, 2);
+    assert_eq!(app.number("select count(*) from pending_sign_ups").await, 0);
 }
 
 async fn a_code_is_good_for_an_hour(app: TestApp) {
