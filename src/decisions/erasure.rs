@@ -95,6 +95,18 @@ impl Erasures {
             .min()
     }
 
+    /// The same on a clock that was set back: waits begin anew now.
+    pub fn on_clock(&mut self, now: UnixMillis) {
+        for retry in self.there.iter_mut().filter_map(|intent| intent.retry.as_mut()) {
+            *retry = retry.on_clock(now);
+        }
+    }
+
+    /// Whether a wait began later than now.
+    pub fn is_of_another_clock(&self, now: UnixMillis) -> bool {
+        self.there.iter().filter_map(|intent| intent.retry).any(|retry| retry.on_clock(now) != retry)
+    }
+
     /// The server has confirmed an intent.
     pub fn confirmed(&mut self, asked: &Intent) {
         self.there.retain(|intent| !intent.is(asked));

@@ -12,6 +12,33 @@ pub struct Suspect {
     pub kind: Kind,
     /// Its id.
     pub id: String,
+    /// What the server said of it.
+    #[serde(default)]
+    pub refusal: Refusal,
+}
+
+/// How a record was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It fails, and nobody says why.
+    #[default]
+    WithoutAWord,
+    /// It was named, with these words.
+    Named(String),
+    /// It is too large by itself.
+    TooLarge,
+}
+
+impl Refusal {
+    /// The reason and the words for the note of a quarantined record.
+    pub fn told(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::WithoutAWord => ("refused_without_a_word", None),
+            Self::Named(words) => ("refused", Some(words)),
+            Self::TooLarge => ("too_large", None),
+        }
+    }
 }
 
 /// How large the next piece of the head is, while nothing is stored.
@@ -32,6 +59,8 @@ pub struct Unexplained {
     pub failed: Option<Piece>,
     /// Set aside; they block nobody.
     pub suspects: Vec<Suspect>,
+    /// The ids of those that were condemned, and nothing was stored since.
+    pub condemned: Vec<String>,
     /// Everything was tried, and nothing was stored: one record is tried at a time until something is.
     pub refuses_all: bool,
 }
@@ -63,15 +92,25 @@ impl Unexplained {
     }
 
     /// Adds a suspect.
-    pub fn suspect(&mut self, kind: Kind, id: &str) {
+    pub fn suspect(&mut self, kind: Kind, id: &str, refusal: Refusal) {
         if !self.holds(kind, id, None) {
-            self.suspects.push(Suspect { kind, id: id.to_owned() });
+            self.suspects.push(Suspect { kind, id: id.to_owned(), refusal });
         }
     }
 
     /// Whether so many records fail that the server itself is to be doubted: probe forward.
     pub fn is_doubtful(&self) -> bool {
-        self.suspects.len() > MOST_SUSPECTS
+        self.suspects.len() + self.condemned.len() > MOST_SUSPECTS
+    }
+
+    /// Whether one more may be condemned before something is stored.
+    pub fn may_condemn(&self) -> bool {
+        !self.refuses_all && self.condemned.len() < MOST_SUSPECTS
+    }
+
+    /// What is left to remember when the trouble is over but nothing was stored.
+    pub fn only_condemned(&self) -> Self {
+        Self { condemned: self.condemned.clone(), ..Self::default() }
     }
 }
 
@@ -94,7 +133,7 @@ mod tests {
     #[test]
     fn a_suspect_visit_holds_its_aggregates_and_nobody_else() {
         let mut trouble = Unexplained::default();
-        trouble.suspect(Kind::PageVisit, "v");
+        trouble.suspect(Kind::PageVisit, "v", Refusal::default());
         assert!(trouble.holds(Kind::PageVisit, "v", None));
         assert!(trouble.holds(Kind::TabAggregate, "a", Some("v")));
         assert!(!trouble.holds(Kind::PageVisit, "w", Some("v")));
@@ -105,10 +144,22 @@ mod tests {
     fn the_server_is_doubted_after_more_than_ten_suspects() {
         let mut trouble = Unexplained::default();
         for number in 0..10 {
-            trouble.suspect(Kind::PageVisit, &number.to_string());
+            trouble.suspect(Kind::PageVisit, &number.to_string(), Refusal::default());
         }
         assert!(!trouble.is_doubtful());
-        trouble.suspect(Kind::PageVisit, "one more");
+        trouble.suspect(Kind::PageVisit, "one more", Refusal::default());
         assert!(trouble.is_doubtful());
+    }
+
+    #[test]
+    fn nobody_else_is_condemned_after_ten_with_nothing_stored() {
+        let mut trouble = Unexplained::default();
+        assert!(trouble.may_condemn());
+        trouble.condemned = (0..10).map(|number| number.to_string()).collect();
+        assert!(!trouble.may_condemn() && !trouble.is_doubtful());
+        trouble.suspect(Kind::PageVisit, "one more", Refusal::TooLarge);
+        assert!(trouble.is_doubtful());
+        assert_eq!(trouble.only_condemned().condemned.len(), 10);
+        assert!(trouble.only_condemned().suspects.is_empty());
     }
 }

@@ -5,6 +5,7 @@ use super::slice::Slice;
 use super::sync::Halt;
 use super::upload::{Batch, Named, Parcel};
 use crate::decisions::protocol::NamedRecord;
+use crate::decisions::suspects::Refusal;
 use crate::decisions::verdict::{Tally, Verdict};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
@@ -91,7 +92,7 @@ where
         match verdict {
             Verdict::RefusedFor(_) | Verdict::Unexplained | Verdict::PartlyAcknowledged(..) => {
                 self.note_failed(&parcel, &verdict);
-                self.quarantine(parcel.into_batch(), "refused", Some(&words)).await
+                self.quarantine(parcel.into_batch(), &Refusal::Named(words)).await
             }
             verdict => Box::pin(self.deliver(parcel, verdict)).await,
         }

@@ -8,7 +8,7 @@ use super::sync::{End, Halt};
 use super::upload::{Batch, Fates, Named, Parcel, split};
 use crate::decisions::backoff::{Retry, ServerWait};
 use crate::decisions::limits::Adaptive;
-use crate::decisions::suspects::Piece;
+use crate::decisions::suspects::{Piece, Refusal};
 use crate::decisions::sync_state::{Failing, ProblemCode};
 use crate::decisions::verdict::{Cause, NoAnswer, Tally, Verdict};
 use crate::outbox::{Fate, Note, Settlement};
@@ -60,7 +60,9 @@ where
                     named_bad.extend(words);
                     parcel = self.prepare(parcel.into_batch(), &named_bad).await?;
                     if parcel.is_empty() {
-                        return self.suspect_all(parcel.into_batch(), &named_bad).await;
+                        let refused =
+                            named_bad.into_iter().map(|(record, words)| (record, Refusal::Named(words)));
+                        return self.suspect_all(parcel.into_batch(), refused).await;
                     }
                     (parcel, verdict) = self.exchange(parcel, true).await?;
                     continue;
@@ -155,8 +157,7 @@ where
         let in_vain = self.preflight.in_vain;
         let settled: HashSet<RowKey> =
             Kind::ALL.into_iter().flat_map(|kind| fates.of(kind).iter().map(|(row, _)| row.key)).collect();
-        let mut outlived: Vec<RowKey> =
-            self.failed.keys().copied().filter(|key| !settled.contains(key)).collect();
+        let mut outlived: Vec<RowKey> = self.doubted().filter(|key| !settled.contains(key)).collect();
         self.settle(
             fates,
             Box::new(|state| {
@@ -193,23 +194,6 @@ where
     pub(super) async fn settle_leaving(&mut self, parcel: Parcel<S::Body>) -> Result<(), Halt> {
         let (fates, staying) = parcel.only_leaving();
         self.windows.give_back(staying);
-        self.settle(fates, Box::new(|_| {})).await
-    }
-
-    /// Sets rows aside that the server refuses or that no request can carry.
-    pub(super) async fn quarantine(
-        &mut self,
-        batch: Batch<S::Body>,
-        reason: &str,
-        words: Option<&str>,
-    ) -> Result<(), Halt> {
-        self.withholds |= batch.iter().any(|row| row.head.kind == Kind::PageVisit);
-        let now = self.engine.clock.now();
-        let note = serde_json::json!({ "reason": reason, "words": words, "at": now }).to_string();
-        let mut fates = Fates::<S::Body>::default();
-        for row in batch {
-            fates.of_mut(row.head.kind).push((row, Fate::Quarantined(note.clone())));
-        }
         self.settle(fates, Box::new(|_| {})).await
     }
 
@@ -282,6 +266,7 @@ where
     ) -> Result<Retry, Halt> {
         let now = self.engine.clock.now();
         let random = self.engine.clock.random_u64();
+        let wait = wait.max(self.asked.take());
         let retry = Retry::after_failure(self.state.retry.as_ref(), wait, now, random);
         // Held in memory too: a disk that fails must not make the server be asked again too early.
         self.engine.heeds.set(Some(retry));
@@ -318,29 +303,6 @@ where
         Err(Halt::End(End::Trouble(problem)))
     }
 
-    // Half as much at once; a single record that is too large goes to quarantine.
-    async fn too_large(&mut self, parcel: Parcel<S::Body>) -> Result<(), Halt> {
-        if parcel.records() == 1 {
-            return self.quarantine(parcel.into_batch(), "too_large", None).await;
-        }
-        let halved = Adaptive::halved(parcel.most_records(), parcel.bytes());
-        self.note(Box::new(|state| state.adaptive = halved)).await?;
-        self.windows.give_back(parcel.into_batch());
-        Ok(())
-    }
-
-    // Every record of a batch is named: no confirmation of the others can make it stand. They wait for proof.
-    async fn suspect_all(&mut self, batch: Batch<S::Body>, named: &Named) -> Result<(), Halt> {
-        let mut unexplained = self.state.unexplained.clone();
-        for (kind, id) in named.keys() {
-            unexplained.suspect(*kind, id);
-        }
-        self.windows.hold(batch, &unexplained);
-        let doubtful = unexplained.is_doubtful();
-        self.note(Box::new(|state| state.unexplained = unexplained)).await?;
-        if doubtful { self.probe_forward().await } else { Ok(()) }
-    }
-
     /// A batch that fails without a word: its halves are tried, the older first.
     pub(super) async fn dissect(&mut self, batch: Batch<S::Body>) -> Result<(), Halt> {
         match split(batch, None) {
@@ -349,9 +311,7 @@ where
                 let piece = Piece::Units(units.len());
                 Box::pin(self.compare(older, Some(younger), piece)).await
             }
-            Err(single) if self.server_works(&single) => {
-                self.quarantine(single, "refused_without_a_word", None).await
-            }
+            Err(single) if self.server_works(&single) => self.condemn(single, &Refusal::WithoutAWord).await,
             Err(single) => {
                 // Nothing to compare it with here; the next attempt tries it beside the next one.
                 self.windows.give_back(single);

@@ -3,9 +3,10 @@
 use super::slice::Slice;
 use super::sync::Halt;
 use super::upload::{Batch, Named, split, unit_of};
-use crate::decisions::suspects::{Piece, Unexplained};
+use crate::decisions::suspects::{Piece, Refusal, Unexplained};
 use crate::decisions::sync_state::ProblemCode;
 use crate::decisions::verdict::{Cause, Verdict};
+use crate::outbox::Aside;
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Row, Store};
@@ -21,8 +22,8 @@ enum Tried<B> {
     Stored,
     /// Nothing of it could be sent.
     Nothing,
-    /// It failed without a word.
-    Failed(Batch<B>),
+    /// It failed, alone with what the server said of it.
+    Failed(Batch<B>, Refusal),
 }
 
 impl<S, T, C, H> Slice<'_, S, T, C, H>
@@ -37,7 +38,7 @@ where
         self.keeps_order = true;
         let Some(batch) = self.next_batch().await? else {
             if !self.try_suspects_again().await? {
-                self.note(Box::new(|state| state.unexplained = Unexplained::default())).await?;
+                self.note(Box::new(|state| state.unexplained = state.unexplained.only_condemned())).await?;
             }
             return Ok(());
         };
@@ -101,24 +102,28 @@ where
                 Some(younger) => self.try_part(younger).await?,
                 None => Tried::Nothing,
             };
-            let to_blame = match (first, second) {
+            let (to_blame, refusal) = match (first, second) {
                 (Tried::Stored | Tried::Nothing, Tried::Stored | Tried::Nothing) => return Ok(()),
-                (Tried::Failed(older), Tried::Failed(younger)) if self.server_works(&older) => {
+                (Tried::Failed(older, refusal), Tried::Failed(younger, _)) if self.server_works(&older) => {
                     self.windows.give_back(younger);
-                    older
+                    (older, refusal)
                 }
-                (Tried::Failed(older), Tried::Failed(younger)) => {
-                    return self.both_failed(older, younger, piece).await;
+                (Tried::Failed(older, of_older), Tried::Failed(younger, of_younger)) => {
+                    return self.both_failed((older, of_older), (younger, of_younger), piece).await;
                 }
-                (Tried::Failed(part), _) | (_, Tried::Failed(part)) if self.server_works(&part) => part,
-                (Tried::Failed(part), _) | (_, Tried::Failed(part)) => {
+                (Tried::Failed(part, refusal), _) | (_, Tried::Failed(part, refusal))
+                    if self.server_works(&part) =>
+                {
+                    (part, refusal)
+                }
+                (Tried::Failed(part, _), _) | (_, Tried::Failed(part, _)) => {
                     self.windows.give_back(part);
                     return self.back_off(piece, None).await;
                 }
             };
             match split(to_blame, None) {
                 Ok((one, other)) => (older, younger) = (one, Some(other)),
-                Err(single) => return self.quarantine(single, "refused_without_a_word", None).await,
+                Err(single) => return self.condemn(single, &refusal).await,
             }
         }
     }
@@ -137,7 +142,11 @@ where
                     self.windows.give_back(parcel.into_batch());
                     return Ok(Tried::Nothing);
                 }
-                return Ok(Tried::Failed(parcel.into_batch()));
+                let refusal = match named_bad.len() {
+                    1 => named_bad.into_values().next().map_or(Refusal::WithoutAWord, Refusal::Named),
+                    _ => Refusal::WithoutAWord,
+                };
+                return Ok(Tried::Failed(parcel.into_batch(), refusal));
             }
             let (parcel, verdict) = self.exchange(parcel, true).await?;
             if !matches!(verdict, Verdict::Acknowledged(_)) {
@@ -164,7 +173,10 @@ where
                 Verdict::Unexplained
                 | Verdict::Shortfall
                 | Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. } => {
-                    return Ok(Tried::Failed(parcel.into_batch()));
+                    return Ok(Tried::Failed(parcel.into_batch(), Refusal::WithoutAWord));
+                }
+                Verdict::TooLarge if parcel.records() == 1 && !self.state.unexplained.may_condemn() => {
+                    return Ok(Tried::Failed(parcel.into_batch(), Refusal::TooLarge));
                 }
                 verdict => {
                     Box::pin(self.deliver(parcel, verdict)).await?;
@@ -177,14 +189,16 @@ where
     // Nothing of either was stored. The next attempt goes one split further; records that can't be split are suspects.
     async fn both_failed(
         &mut self,
-        older: Batch<S::Body>,
-        younger: Batch<S::Body>,
+        (older, of_older): (Batch<S::Body>, Refusal),
+        (younger, of_younger): (Batch<S::Body>, Refusal),
         piece: Piece,
     ) -> Result<(), Halt> {
         let mut unexplained = self.state.unexplained.clone();
         if piece == Piece::Record && !unexplained.refuses_all {
-            for row in older.iter().chain(&younger) {
-                unexplained.suspect(row.head.kind, &row.head.id);
+            for (rows, refusal) in [(&older, of_older), (&younger, of_younger)] {
+                for row in rows {
+                    unexplained.suspect(row.head.kind, &row.head.id, refusal.clone());
+                }
             }
         }
         self.windows.give_back(younger);
@@ -229,6 +243,11 @@ where
                 return Ok(());
             }
         }
+        let condemned = std::mem::take(&mut self.state.unexplained.condemned);
+        if !condemned.is_empty() {
+            let now = self.engine.clock.now();
+            self.engine.outbox.put_back(Aside::Quarantine, Some(condemned), now).await?;
+        }
         let refuses_all = Unexplained { refuses_all: true, ..Unexplained::default() };
         self.windows.hold(Vec::new(), &refuses_all);
         self.note(Box::new(|state| state.unexplained = refuses_all)).await?;
@@ -242,7 +261,7 @@ where
         if in_memory && !self.windows.take_waiting(&row) {
             return Ok(());
         }
-        if let Tried::Failed(batch) = self.try_part(vec![row]).await?
+        if let Tried::Failed(batch, _) = self.try_part(vec![row]).await?
             && in_memory
         {
             self.windows.give_back(batch);
@@ -255,15 +274,16 @@ where
         if self.state.unexplained.is_empty() {
             return Ok(());
         }
-        let suspects = std::mem::take(&mut self.state.unexplained).suspects;
-        let is_suspect =
-            |kind: Kind, id: &str| suspects.iter().any(|each| each.kind == kind && each.id == id);
-        let (condemned, others): (Batch<S::Body>, Batch<S::Body>) =
-            self.windows.take_held().into_iter().partition(|row| is_suspect(row.head.kind, &row.head.id));
-        self.windows.give_back(others);
-        if !condemned.is_empty() {
-            self.quarantine(condemned, "refused_without_a_word", None).await?;
+        let mut held = self.windows.take_held();
+        for suspect in std::mem::take(&mut self.state.unexplained).suspects {
+            let is_it = |row: &Row<S::Body>| row.head.kind == suspect.kind && row.head.id == suspect.id;
+            let (condemned, others): (Batch<S::Body>, _) = held.into_iter().partition(is_it);
+            held = others;
+            if !condemned.is_empty() {
+                self.quarantine(condemned, &suspect.refusal).await?;
+            }
         }
+        self.windows.give_back(held);
         self.note(Box::new(|state| state.unexplained = Unexplained::default())).await
     }
 
@@ -279,7 +299,8 @@ where
             || self.suspects_tried_at.replace(requests) == Some(requests);
         self.windows.give_back(held);
         self.note(Box::new(|state| {
-            state.unexplained = Unexplained { failed: Some(Piece::Record), ..Unexplained::default() };
+            let failed = Some(Piece::Record);
+            state.unexplained = Unexplained { failed, ..state.unexplained.only_condemned() };
         }))
         .await?;
         if fresh {

@@ -11,7 +11,7 @@ use super::deliver::Stored;
 use super::slice::Slice;
 use super::sync::{End, Halt};
 use super::upload::{Batch, Named, Parcel, candidate};
-use crate::decisions::backoff::{self, Retry};
+use crate::decisions::backoff::{self, Retry, ServerWait};
 use crate::decisions::batch::{self, Candidate};
 use crate::decisions::protocol::Answer;
 use crate::decisions::verdict::{Cause, NoAnswer, Verdict};
@@ -104,7 +104,9 @@ where
                         if is_congestion(&verdict) {
                             self.width = 1;
                         }
-                        self.heed(&verdict);
+                        if let Verdict::Transient { wait: Some(wait), .. } = verdict {
+                            self.heed(wait);
+                        }
                         // What was stored before is no proof against what failed after it.
                         self.settle_landed(&mut landed).await?;
                         self.note_failed(&parcel, &verdict);
@@ -131,12 +133,10 @@ where
     }
 
     // Before anything is settled: a disk that fails at it must not make the server be asked again too early.
-    fn heed(&self, verdict: &Verdict) {
-        if let Verdict::Transient { wait: Some(wait), .. } = verdict {
-            let now = self.engine.clock.now();
-            let asked = Retry::after_failure(None, Some(*wait), now, 0);
-            self.engine.heeds.set(Some(backoff::heeding(self.engine.heeds.get(), asked, now)));
-        }
+    pub(super) fn heed(&self, wait: ServerWait) {
+        let now = self.engine.clock.now();
+        let asked = Retry::after_failure(None, Some(wait), now, 0);
+        self.engine.heeds.set(Some(backoff::heeding(self.engine.heeds.get(), asked, now)));
     }
 
     // Says whether there was anything to settle.

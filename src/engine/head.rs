@@ -3,6 +3,7 @@
 use super::slice::Slice;
 use super::sync::Halt;
 use super::upload::{Batch, Named, Obstacles, Parcel};
+use crate::decisions::suspects::Refusal;
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Row, Store, Table};
@@ -28,7 +29,7 @@ where
                 let mut one = PerKind::default();
                 *one.of_mut(kind) = 1;
                 let row = self.windows.take(one);
-                self.quarantine(row, "too_large", None).await?;
+                self.quarantine(row, &Refusal::TooLarge).await?;
             } else if cut.is_empty() {
                 return Ok(None);
             } else {
@@ -87,7 +88,13 @@ where
             references().filter(|(_, id)| !places.contains_key(*id)).collect();
         let unstored =
             elsewhere.iter().map(|(_, id)| *id).filter(|id| self.windows.awaits(id)).cloned().collect();
-        let mut obstacles = Obstacles { unstored, behind, named: named.clone(), ..Obstacles::default() };
+        let mut obstacles = Obstacles {
+            unstored,
+            behind,
+            named: named.clone(),
+            now: self.engine.clock.now(),
+            ..Obstacles::default()
+        };
         let doubtful: Vec<String> = elsewhere
             .iter()
             .filter(|(row, id)| {

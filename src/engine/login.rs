@@ -51,6 +51,9 @@ where
     /// The wait that the server asks for instead (rule 7).
     pub(super) async fn refresh_login(&self) -> Result<bool, ServerWait> {
         let settings = self.settings();
+        if !owner::may_be_sent_to(&settings.server_url) {
+            return Ok(false);
+        }
         let Some((session, token)) = settings.session.as_ref().and_then(|session| {
             let token = session.refresh_token.clone()?;
             Some((session, token))
@@ -64,20 +67,31 @@ where
             payload: Payload::Json(serde_json::json!({ "refresh_token": token }).to_string()),
             timeout: settings.policy.request_timeout,
         };
-        let Ok(answer) = self.transport.send(request).await else { return Ok(false) };
+        // Another run, or the user, may have renewed it meanwhile.
+        let is_newer = |now: Option<&Session>| {
+            now.is_some_and(|now| now.account == session.account && now.access_token != session.access_token)
+        };
+        let has_newer = || is_newer(self.settings().session.as_ref());
+        let Ok(answer) = self.transport.send(request).await else { return Ok(has_newer()) };
         if answer.status != 200 || answer.redirected {
-            return backoff::asked_wait(&answer, self.clock.now()).map_or(Ok(false), Err);
+            return match backoff::asked_wait(&answer, self.clock.now()) {
+                Some(wait) if !has_newer() => Err(wait),
+                _ => Ok(has_newer()),
+            };
         }
-        let Some(renewed) = renewed(session, &answer.body, self.clock.now().0) else { return Ok(false) };
+        let Some(renewed) = renewed(session, &answer.body, self.clock.now().0) else {
+            return Ok(has_newer());
+        };
         // Somebody else may have signed in meanwhile; their login stays.
-        let mut taken = false;
+        let mut renews = false;
         let change = self.change_settings(|settings| {
-            taken = settings.session.as_ref() == Some(session);
-            if taken {
+            let is_as_before = settings.session.as_ref() == Some(session);
+            renews = is_as_before || is_newer(settings.session.as_ref());
+            if is_as_before {
                 settings.session = Some(renewed);
             }
         });
-        Ok(change.await.is_ok() && taken)
+        Ok(change.await.is_ok() && renews)
     }
 }
 

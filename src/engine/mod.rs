@@ -2,6 +2,7 @@
 
 mod abilities;
 mod blame;
+mod condemn;
 mod deliver;
 mod dissect;
 mod erasure;

@@ -31,7 +31,7 @@ where
             return Ok(());
         }
         self.remember_learnt();
-        let (Some(_), Some(owner), true) = (before, &self.owner, self.withholds) else { return Ok(()) };
+        let (Some(_), Some(owner)) = (before, &self.owner) else { return Ok(()) };
         let outbox = &self.engine.outbox;
         let books = outbox.overview().await?.books;
         let mut ids = Vec::new();

@@ -9,6 +9,7 @@ use super::preflight::{Doubt, Preflight};
 use super::sync::{End, Halt, RunOptions};
 use super::upload::{Batch, Parcel};
 use super::windows::Windows;
+use crate::decisions::backoff::{self, ServerWait};
 use crate::decisions::ledger::Books;
 use crate::decisions::metrics::Ended;
 use crate::decisions::protocol::Answer;
@@ -65,14 +66,16 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) suspects_tried_at: Option<u64>,
     /// Requests that may be in flight together now.
     pub(super) width: usize,
+    /// The wait that the server has asked for in an answer after which the slice would go on.
+    pub(super) asked: Option<ServerWait>,
 }
 
 /// The failures of a row within a slice.
 pub(super) struct Failure {
     /// Whether the last one was a time-out.
     timed_out: bool,
-    /// What `stores` was at the first one.
-    first_at: u64,
+    /// What `stores` was at the first one that may have been about the row.
+    first_at: Option<u64>,
 }
 
 /// What a new holder of the lock notes.
@@ -127,6 +130,7 @@ where
             timeouts: 0,
             suspects_tried_at: None,
             width: 1,
+            asked: None,
         }
     }
 
@@ -142,6 +146,18 @@ where
     }
 
     pub(super) async fn run(&mut self) -> Result<End, Halt> {
+        let end = self.work().await;
+        match end {
+            Ok(End::Drained) | Err(Halt::Outbox(_)) => end,
+            // Noted, where it is not yet.
+            _ if self.asked.is_some() => {
+                self.give_up(ProblemCode::ServerTrouble, None).await.map(|()| End::Stopped(Stop::Waiting))
+            }
+            _ => end,
+        }
+    }
+
+    async fn work(&mut self) -> Result<End, Halt> {
         self.ask_to_erase().await?;
         if let Some(stop) = self.must_stop(0) {
             return Ok(End::Stopped(stop));
@@ -179,6 +195,8 @@ where
             Some(Stop::SignedOut)
         } else if self.engine.erased.get() != self.erased {
             Some(Stop::SettingsChanged)
+        } else if self.asked.is_some() {
+            Some(Stop::Waiting)
         } else if self.options.max_batches.is_some_and(|most| batches >= most) {
             Some(Stop::EnoughBatches)
         } else if self.engine.clock.monotonic() >= self.deadline {
@@ -230,7 +248,15 @@ where
         let counts_expected = self.state.server.gives_counts;
         let compressed = parcel.is_packed() && !self.gzip_is_read;
         let sent = Sent { records: &records, compressed, counts_expected };
-        let verdict = verdict::judge(sent, outcome.as_ref().map_err(|none| *none), self.engine.clock.now());
+        let now = self.engine.clock.now();
+        let verdict = verdict::judge(sent, outcome.as_ref().map_err(|none| *none), now);
+        if let (Ok(answer), false) = (&outcome, matches!(verdict, Verdict::Transient { .. }))
+            && answer.status != 200
+            && let Some(wait) = backoff::asked_wait(answer, now)
+        {
+            self.heed(wait);
+            self.asked = self.asked.max(Some(wait));
+        }
         let took = self.engine.clock.monotonic().0.saturating_sub(parcel.sent_at.0);
         self.news.uploads.add(u32::try_from(took).unwrap_or_default(), Ended::with(&verdict));
         verdict
@@ -254,6 +280,9 @@ where
 
     /// Renews the login, at most once a slice. A wait that the server asks for instead ends the slice.
     pub(super) async fn refresh_once(&mut self) -> Result<bool, Halt> {
+        if let Some(stop) = self.must_stop(0) {
+            return Err(Halt::End(End::Stopped(stop)));
+        }
         if std::mem::replace(&mut self.refreshed, true) {
             return Ok(false);
         }
@@ -270,21 +299,40 @@ where
         }
         let timed_out =
             matches!(verdict, Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. });
-        let first_at = self.stores;
+        let first_at = may_be_about_records(verdict).then_some(self.stores);
         for row in parcel.sent() {
-            self.failed.entry(row.key).or_insert(Failure { timed_out, first_at }).timed_out = timed_out;
+            let failure = self.failed.entry(row.key).or_insert(Failure { timed_out, first_at: None });
+            failure.timed_out = timed_out;
+            failure.first_at = failure.first_at.or(first_at);
         }
     }
 
     /// Whether something was stored since these rows first failed: then it is they that are bad, not the server.
     pub(super) fn server_works(&self, rows: &Batch<S::Body>) -> bool {
-        let outlived = |row: &Row<S::Body>| {
-            let in_this_slice =
-                self.failed.get(&row.key).is_some_and(|failure| failure.first_at < self.stores);
-            in_this_slice || self.state.outlived.contains(&row.key)
+        let first_at = |row: &Row<S::Body>| self.failed.get(&row.key).and_then(|failure| failure.first_at);
+        let outlived = |row: &&Row<S::Body>| {
+            first_at(row).is_some_and(|first| first < self.stores) || self.state.outlived.contains(&row.key)
         };
-        rows.iter().filter(|row| self.failed.contains_key(&row.key)).all(outlived)
+        self.state.unexplained.may_condemn()
+            && rows.iter().filter(|row| first_at(row).is_some()).all(|row| outlived(&row))
     }
+
+    /// The rows of failures that may have been about them.
+    pub(super) fn doubted(&self) -> impl Iterator<Item = RowKey> {
+        self.failed.iter().filter(|(_, failure)| failure.first_at.is_some()).map(|(key, _)| *key)
+    }
+}
+
+fn may_be_about_records(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::PartlyAcknowledged(..)
+            | Verdict::RefusedFor(_)
+            | Verdict::Unexplained
+            | Verdict::Shortfall
+            | Verdict::TooLarge
+            | Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. }
+    )
 }
 
 fn may_be_about_order(verdict: &Verdict) -> bool {

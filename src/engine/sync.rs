@@ -52,6 +52,10 @@ where
         let owner = settings.owner();
         let remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
         let report = Report { started_at, remaining, ..Report::default() };
+        if state.erasures.is_of_another_clock(started_at) {
+            self.outbox.wait_anew(started_at).await?;
+            state.erasures.on_clock(started_at);
+        }
         let situation = Situation {
             consent: settings.consent,
             paused: settings.paused,

@@ -14,7 +14,7 @@ use crate::words::key::RowKey;
 use crate::words::kind::{Kind, PerKind};
 use crate::words::order;
 use crate::words::record::wire;
-use crate::words::time::Millis;
+use crate::words::time::{Millis, UnixMillis};
 
 /// A row as the cutting sees it.
 pub(super) fn candidate<B>(row: &Row<B>) -> Candidate<'_> {
@@ -91,6 +91,8 @@ pub(super) struct Obstacles {
     pub behind: HashSet<RowKey>,
     /// Records that the server has named as bad, with its words.
     pub named: Named,
+    /// The moment.
+    pub now: UnixMillis,
 }
 
 /// What becomes of a row of the parcel.
@@ -117,8 +119,9 @@ pub(super) struct Parcel<B> {
     pub(super) sent_at: Millis,
 }
 
-fn note(reason: &str, words: Option<&str>) -> String {
-    serde_json::json!({ "reason": reason, "words": words }).to_string()
+/// What is written down about a record that is set aside.
+pub(super) fn note(reason: &str, words: Option<&str>, at: UnixMillis) -> String {
+    serde_json::json!({ "reason": reason, "words": words, "at": at }).to_string()
 }
 
 impl<B: Body> Parcel<B> {
@@ -330,7 +333,7 @@ fn role_of<B: Body>(
         false => obstacles.named.get(&(kind, id.to_owned())),
     };
     if let Some(words) = words(head.kind, &head.id) {
-        return Role::Leaves(Fate::Quarantined(note("refused", Some(words))));
+        return Role::Leaves(Fate::Quarantined(note("refused", Some(words), obstacles.now)));
     }
     let reference = head.refers_to.as_deref();
     let withheld = reference.and_then(|id| obstacles.withheld.get(id));
@@ -339,7 +342,7 @@ fn role_of<B: Body>(
     let mut text = None;
     match head.kind {
         Kind::TabAggregate => {
-            let follows = || note("follows_its_visit", None);
+            let follows = || note("follows_its_visit", None, obstacles.now);
             match (reference.and_then(|id| left.get(id)), withheld) {
                 (Some(Fate::Discarded(_)), _) | (_, Some(Table::Discarded)) => {
                     return Role::Leaves(Fate::Discarded(follows()));
@@ -366,7 +369,7 @@ fn role_of<B: Body>(
         let body = text.unwrap_or_else(|| row.body.text());
         let excluded = |host: &str| settings.excluded.excludes(host);
         if wire::own_site(&body).is_some_and(|host| excluded(&host)) {
-            return Role::Leaves(Fate::Discarded(note("excluded", None)));
+            return Role::Leaves(Fate::Discarded(note("excluded", None, obstacles.now)));
         }
         let cut = wire::without_sites(head.kind, &body, &excluded);
         text = if cut.is_some() { cut } else { (body != row.body.text()).then_some(body) };

@@ -56,7 +56,8 @@ pub fn origin_of(base_url: &str) -> Option<String> {
         "http" => ":80",
         _ => return None,
     };
-    let authority = rest.split(['/', '?', '#']).next()?;
+    // Browsers end it at a backslash too (WHATWG URL, 4.4).
+    let authority = rest.split(['/', '\\', '?', '#']).next()?;
     let host = authority.rsplit('@').next()?.to_ascii_lowercase();
     let host = host.strip_suffix(default_port).unwrap_or(&host);
     (!host.is_empty()).then(|| format!("{scheme}://{host}"))
