@@ -26,6 +26,12 @@ export function ready() {
   return opened;
 }
 
+/** Leaves the core to itself, once its sync has ended: the next one begins with what is stored. */
+export function forsake() {
+  opened?.then((core) => core.close()).catch(() => {});
+  opened = undefined;
+}
+
 async function open() {
   await init({ module_or_path: browser.runtime.getURL("heyho_sync_bg.wasm") });
   const core = await SyncCore.open({
@@ -42,9 +48,8 @@ async function open() {
   return core;
 }
 
-async function loadMirror() {
-  return /** @type {string | undefined} */ ((await browser.storage.local.get(MIRROR))[MIRROR]) ?? null;
-}
+const loadMirror = async () =>
+  /** @type {string | undefined} */ ((await browser.storage.local.get(MIRROR))[MIRROR]) ?? null;
 
 /** @param {import("./settings.js").Settings} settings the part of them that the core acts on */
 export function forCore({ serverUrl, consent, paused, excludedSites, archiveAfterDays }) {

@@ -1,9 +1,9 @@
 // @ts-check
 import { ensureSyncAlarm } from "./alarms.js";
-import { forCore, ready } from "./core.js";
+import { forCore, forsake, ready } from "./core.js";
 import { followScrolling } from "./scrolling.js";
 import { signIn, SignInError } from "./session.js";
-import { betweenWrites, readSettings, writeSettings } from "./settings.js";
+import { betweenWrites, narrows, readSettings, writeSettings } from "./settings.js";
 import { publish, rememberEmail, snapshotOf } from "./snapshot.js";
 import { lookAround } from "./tracker.js";
 
@@ -14,6 +14,8 @@ import { lookAround } from "./tracker.js";
  * @returns {Promise<unknown>} see {@link import("./messages.js").Request}
  */
 export async function answer(request) {
+  // A "no" is to hold though there is no core to tell it.
+  if (request.type === "setSettings") return change(request.settings);
   const core = await ready();
   switch (request.type) {
     case "status":
@@ -28,9 +30,6 @@ export async function answer(request) {
       return changed(core);
     case "signOut":
       await betweenWrites(() => signOut(core));
-      return changed(core);
-    case "setSettings":
-      await change(request.settings);
       return changed(core);
     case "quarantine.list":
       return core.quarantine.list();
@@ -74,15 +73,21 @@ export async function answer(request) {
 
 /** Changes settings, and all that hangs on them. @param {import("./settings.js").Change} settings */
 async function change(settings) {
-  const core = await ready();
   const { intervalMinutes } = await writeSettings(settings, async (all, before) => {
-    // A login is worth something at the server that gave it, and is nobody else's business.
-    if (new URL(all.serverUrl).origin !== new URL(before.serverUrl).origin) await signOut(core);
-    await core.setSettings(forCore(all));
+    try {
+      const core = await ready();
+      // A login is worth something at the server that gave it, and is nobody else's business.
+      if (new URL(all.serverUrl).origin !== new URL(before.serverUrl).origin) await signOut(core);
+      await core.setSettings(forCore(all));
+    } catch (error) {
+      if (!narrows(settings)) throw error;
+      forsake();
+    }
   });
   await ensureSyncAlarm(intervalMinutes);
   await followScrolling();
   void lookAround();
+  return changed(await ready());
 }
 
 /** Which sign-in or sign-out is the newest: a sign-in that answers when it isn't any more counts for nothing. */
@@ -118,9 +123,9 @@ async function changed(core) {
 
 /** The server hears of it at once. A sync that is at work stops for it, so that another one follows. @param {Core} core */
 function afterwards(core) {
-  core
-    .sync({})
-    .then(() => core.sync({}))
+  const sync = () => core.sync({});
+  sync()
+    .then(sync)
     .catch(() => {});
   return changed(core);
 }

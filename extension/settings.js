@@ -48,6 +48,10 @@ let lastWrite = Promise.resolve();
 
 /** What a page may change. @typedef {Partial<Omit<Settings, "answeredAt">>} Change */
 
+/** Whether it is a "no" or a pause, which hold whatever else fails. @param {Change} change */
+export const narrows = ({ consent = false, paused = true, ...others }) =>
+  !consent && paused && Object.keys(others).length === 0;
+
 /**
  * Takes over the fields of `change` and keeps the others.
  *
@@ -55,15 +59,15 @@ let lastWrite = Promise.resolve();
  * @param {(settings: Settings, before: Settings) => Promise<void>} apply puts them into effect before they are kept
  * @returns {Promise<Settings>} all settings as they are now
  * @throws {SettingsError} if a field is unknown or has no usable value; then, and where `apply` fails, nothing is
- *   changed
+ *   changed; only what {@link narrows} is kept before `apply` and stays
  */
 export function writeSettings(change, apply) {
   return betweenWrites(async () => {
     const before = await readSettings();
     const settings = { ...before, ...checked(change) };
     if (change.consent !== undefined) settings.answeredAt = Date.now();
-    await apply(settings, before);
-    await browser.storage.local.set({ [KEY]: settings });
+    const keep = () => browser.storage.local.set({ [KEY]: settings });
+    for (const step of narrows(change) ? [keep, apply] : [apply, keep]) await step(settings, before);
     return settings;
   });
 }

@@ -20,14 +20,11 @@ const EMAIL = "signedInAs";
 
 /** @param {import("../pkg/heyho_sync.js").Status} status @returns {Promise<Snapshot>} */
 export async function snapshotOf(status) {
-  const [settings, kept, alarmAt] = await Promise.all([
-    readSettings(),
-    browser.storage.local.get(EMAIL),
-    nextAlarmAt(),
-  ]);
+  const [settings, kept] = await Promise.all([readSettings(), browser.storage.local.get(EMAIL)]);
   const email = /** @type {string | undefined} */ (kept[EMAIL]) ?? null;
+  const nextAttemptAt = status.nextAttemptAt ?? (await nextAlarmAt());
   const [serverAllowed, room] = await Promise.all([mayReach(settings.serverUrl), roomLeft()]);
-  return { ...status, nextAttemptAt: status.nextAttemptAt ?? alarmAt, settings, email, serverAllowed, room };
+  return { ...status, nextAttemptAt, settings, email, serverAllowed, room };
 }
 
 /** @param {string | null} email the name to show for who is signed in; whether somebody is, the status says */

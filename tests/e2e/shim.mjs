@@ -6,7 +6,7 @@ register(
   `data:text/javascript,${encodeURIComponent(`
   export async function resolve(specifier, context, next) {
     if (specifier.endsWith("/pkg/heyho_sync.js"))
-      return { url: "data:text/javascript,export default async () => {}; export const SyncCore = { open: () => globalThis.core };", shortCircuit: true };
+      return { url: "data:text/javascript,export default async () => {}; export const SyncCore = { open: (options) => globalThis.openCore(options) };", shortCircuit: true };
     const { url, ...found } = await next(specifier, context);
     const life = new URL(context.parentURL ?? url).searchParams.get("life");
     return { url: life && url.startsWith("file:") ? url + "?life=" + life : url, ...found };
@@ -29,8 +29,8 @@ export async function startBackground(change = () => {}) {
   const told = [];
   const core = makeCore(told);
   const browser = makeBrowser();
+  Object.assign(globalThis, { browser, openCore: async () => core });
   change(browser);
-  Object.assign(globalThis, { browser, core });
   const life = ++lives;
   const load = (name) => import(`../../extension/${name}?life=${life}`);
   await load("background.js");

@@ -221,3 +221,50 @@ test("an address is taken without encryption only where the extension's own poli
   assert.equal(serverAddress("http://127.0.0.1:3001"), "http://127.0.0.1:3001");
   assert.throws(() => serverAddress("http://[::1]:3001"), { code: "insecure_address" });
 });
+
+const NARROWER = [
+  ["paused", true],
+  ["consent", false],
+];
+const recording = ({ storage }) => (storage.local.kept.settings = { consent: true, answeredAt: 1 });
+const noRoom = async () => {
+  throw Object.assign(new Error("no room"), { name: "StorageError", code: "quota_exceeded" });
+};
+
+test("a pause and a no are kept though the core can't be opened", async () => {
+  for (const [field, value] of NARROWER) {
+    const { browser, ask } = await startBackground((browser) => {
+      recording(browser);
+      globalThis.openCore = noRoom;
+    });
+    const { error } = await ask({ type: "setSettings", settings: { [field]: value } });
+    assert.equal(error.code, "quota_exceeded");
+    assert.equal(browser.storage.local.kept.settings[field], value);
+  }
+});
+
+test("a pause and a no are in effect though the database takes nothing: a core that knows nothing of it is left", async () => {
+  for (const [field, value] of NARROWER) {
+    const { core, ask } = await startBackground(recording);
+    let closed = false;
+    Object.assign(core, { setSettings: noRoom, close: async () => void (closed = true) });
+    const begunWith = [];
+    globalThis.openCore = async (options) => {
+      begunWith.push(options);
+      return { ...core };
+    };
+    const { settings } = await ask({ type: "setSettings", settings: { [field]: value } });
+    assert.equal(settings[field], value);
+    assert.deepEqual([closed, begunWith.map((options) => options[field])], [true, [value]]);
+  }
+});
+
+test("what lets more out is kept only once the core has it", async () => {
+  for (const settings of [{ paused: false }, { consent: true }, { paused: true, intervalMinutes: 7 }]) {
+    const { browser, core, ask } = await startBackground(recording);
+    core.setSettings = noRoom;
+    const { error } = await ask({ type: "setSettings", settings });
+    assert.equal(error.code, "quota_exceeded");
+    assert.deepEqual(browser.storage.local.kept.settings, { consent: true, answeredAt: 1 });
+  }
+});
