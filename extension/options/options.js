@@ -2,18 +2,8 @@
 import { browser } from "../browser.js";
 import { patternOf } from "../permissions.js";
 import { serverAddress } from "../settings.js";
-import {
-  askTwice,
-  ask,
-  button,
-  field,
-  make,
-  part,
-  save,
-  say,
-  whatHelps,
-  whatIsWrong,
-} from "../shared/page.js";
+import { askTwice, ask, button, field, make, part, say, whatHelps, whatIsWrong } from "../shared/page.js";
+import { exportAll, importAll } from "../shared/file.js";
 import { onesToShow, setAsideView } from "../shared/record_view.js";
 import { drawRecords } from "../shared/records.js";
 import { tellRoom } from "../shared/room.js";
@@ -21,7 +11,6 @@ import { bytes, duration, moment, number, span, translatePage, t } from "../shar
 import { follow } from "../snapshot.js";
 import { roomOf, signedInAs, viewOf } from "../popup/view.js";
 import { drawComparison } from "./comparison.js";
-import { exportAll, importAll } from "./file.js";
 import { chart } from "./chart.js";
 import { booksOf, chartsOf, checksOf, confirms, elsewhereOf, erasuresOf, factsOf } from "./view.js";
 
@@ -38,6 +27,10 @@ const EVERYWHERE = ["http://*/*", "https://*/*"];
 
 /** @type {Snapshot | undefined} */
 let shown;
+/** The ids of the records that are listed as refused, and of what follows them. @type {string[]} */
+let listed = [];
+/** The values of each list that is drawn. @type {Map<string, string>} */
+const drawn = new Map();
 
 /** @param {Snapshot} snapshot */
 function show(snapshot) {
@@ -93,18 +86,32 @@ function changed(before, now) {
   return before?.pageVisits !== now?.pageVisits || before?.tabAggregates !== now?.tabAggregates;
 }
 
+/**
+ * Draws a list, unless it stands there already: a button that is replaced takes the focus or a click with it.
+ *
+ * @template Value
+ * @param {string} testId @param {Value[]} values @param {(value: Value) => HTMLElement[]} content
+ */
+function drawList(testId, values, content) {
+  const now = JSON.stringify(values);
+  if (drawn.get(testId) === now) return;
+  drawn.set(testId, now);
+  const item = (/** @type {Value} */ value) => {
+    const made = make("li");
+    made.append(...content(value));
+    return made;
+  };
+  part(testId).replaceChildren(...values.map(item));
+}
+
 /** @param {string[]} sites */
 function drawExclusions(sites) {
-  part("exclusions").replaceChildren(
-    ...sites.map((site) => {
-      const item = make("li", site);
-      const remove = make("button", "×");
-      remove.setAttribute("aria-label", t({ key: "includeAgain", values: [site] }));
-      remove.addEventListener("click", () => void exclude(sites.filter((other) => other !== site)));
-      item.append(remove);
-      return item;
-    }),
-  );
+  drawList("exclusions", sites, (site) => {
+    const remove = make("button", "×");
+    remove.setAttribute("aria-label", t({ key: "includeAgain", values: [site] }));
+    remove.addEventListener("click", () => void exclude(sites.filter((other) => other !== site)));
+    return [make("span", site), remove];
+  });
 }
 
 /** What waits for a decision, for another server, or for a server's word. @param {Snapshot} snapshot */
@@ -115,25 +122,14 @@ function drawWaiting(snapshot) {
   say(part("unclaimed-count"), t({ key: "unclaimed", values: [unclaimed] }));
   button("claim").disabled = !snapshot.signedIn;
 
-  part("elsewhere").replaceChildren(
-    ...elsewhereOf(snapshot).map(({ server, text, mayBeTaken }) => {
-      const item = make("li");
-      item.append(make("span", t(text)));
-      if (mayBeTaken)
-        item.append(control("takeAlong", "plain", () => command({ type: "takeRecords", server })));
-      return item;
-    }),
-  );
+  drawList("elsewhere", elsewhereOf(snapshot), ({ server, text, mayBeTaken }) => {
+    const take = () => control("takeAlong", "plain", () => command({ type: "takeRecords", server }));
+    return [make("span", t(text)), ...(mayBeTaken ? [take()] : [])];
+  });
 
   const erasures = erasuresOf(snapshot);
   part("erasing").hidden = erasures.length === 0;
-  part("erasures").replaceChildren(
-    ...erasures.map((sentences) => {
-      const item = make("li");
-      item.append(make("span", sentences.map(t).join(" ")));
-      return item;
-    }),
-  );
+  drawList("erasures", erasures, (sentences) => [make("span", sentences.map(t).join(" "))]);
 }
 
 /** @param {Snapshot} snapshot */
@@ -171,12 +167,13 @@ function drawHealth(snapshot) {
 async function listQuarantine() {
   const { reply, problem } = await ask({ type: "quarantine.list" });
   if (problem) return showProblem(problem);
+  listed = reply.map((/** @type {SetAside} */ { id }) => id);
   const records = onesToShow(reply);
   part("quarantine-none").hidden = records.length > 0;
   part("quarantine-actions").hidden = records.length === 0;
   drawRecords(part("quarantine-list"), records.map(setAsideView), ({ id }) => [
     control("retry", "plain", () => aside({ type: "quarantine.retry", ids: [id] })),
-    control("exportOne", "plain", () => saveSetAside(records.filter((record) => record.id === id))),
+    control("exportOne", "plain", () => saveRecords(id)),
     control("discard", "grave", () => aside({ type: "quarantine.discard", ids: [id] }), true),
   ]);
 }
@@ -215,8 +212,13 @@ async function command(request) {
   return problem;
 }
 
-/** @param {import("../settings.js").Change} settings */
-const set = (settings) => command({ type: "setSettings", settings });
+/** What is refused does not stay as clicked. @param {import("../settings.js").Change} settings */
+async function set(settings) {
+  const problem = await command({ type: "setSettings", settings });
+  if (problem && shown) show(shown);
+  if (problem) showProblem(problem);
+  return problem;
+}
 
 /** @param {string} testId @param {string} text @param {boolean} [wrong] */
 function answer(testId, text, wrong = false) {
@@ -224,22 +226,10 @@ function answer(testId, text, wrong = false) {
   say(part(testId), text);
 }
 
-/** @param {SetAside[]} records */
-function saveSetAside(records) {
-  const lines = records.map(({ kind, record }) => `${JSON.stringify({ kind, record })}\n`);
-  save(lines, "heyho-set-aside.ndjson");
-}
-
-async function exportSetAside() {
-  const { reply, problem } = await ask({ type: "quarantine.list" });
+/** @param {string} [only] */
+async function saveRecords(only) {
+  const problem = await exportAll(() => {}, only);
   if (problem) showProblem(problem);
-  else saveSetAside(reply);
-}
-
-async function discardAll() {
-  const { reply, problem } = await ask({ type: "quarantine.list" });
-  if (problem) return showProblem(problem);
-  await aside({ type: "quarantine.discard", ids: reply.map((/** @type {SetAside} */ record) => record.id) });
 }
 
 async function saveServer() {
@@ -333,7 +323,7 @@ async function eraseAll() {
 
 async function exportFile() {
   button("export").disabled = true;
-  const problem = await exportAll(`heyho-records-${new Date().toISOString().slice(0, 10)}.ndjson`, tellData);
+  const problem = await exportAll(tellData);
   button("export").disabled = false;
   answer("data-said", problem ? whatIsWrong(problem) : t({ key: "exported" }), !!problem);
 }
@@ -379,8 +369,12 @@ field("scrolling").addEventListener("change", () => void changeScrolling());
 onSubmit("exclude-form", excludeOne);
 onSubmit("delivery-form", saveDelivery);
 part("retry-all").addEventListener("click", () => void aside({ type: "quarantine.retry" }));
-part("export-set-aside").addEventListener("click", () => void exportSetAside());
-askTwice(button("discard-all"), () => void discardAll());
+part("export-set-aside").addEventListener("click", () => void saveRecords());
+askTwice(
+  button("discard-all"),
+  () => void aside({ type: "quarantine.discard", ids: listed }),
+  () => t({ key: "reallyAll", values: [listed.length] }),
+);
 part("restore-all").addEventListener("click", () => void aside({ type: "archive.restore" }));
 part("export").addEventListener("click", () => void exportFile());
 field("import").addEventListener("change", () => void importFile());

@@ -1,18 +1,8 @@
 // @ts-check
 import { browser } from "../browser.js";
 import { patternOf } from "../permissions.js";
-import {
-  askTwice,
-  ask,
-  button,
-  field,
-  make,
-  part,
-  save,
-  say,
-  whatHelps,
-  whatIsWrong,
-} from "../shared/page.js";
+import { askTwice, ask, button, field, make, part, say, whatHelps, whatIsWrong } from "../shared/page.js";
+import { exportAll } from "../shared/file.js";
 import { onesToShow, setAsideView, whereaboutsView } from "../shared/record_view.js";
 import { drawRecords } from "../shared/records.js";
 import { drawScene } from "../shared/scene.js";
@@ -41,6 +31,8 @@ const progress = /** @type {HTMLProgressElement} */ (part("progress"));
 let shown;
 /** @type {import("../snapshot.js").Snapshot | undefined} */
 let latest;
+/** What the user's last wish failed at. @type {Problem | null} */
+let failed = null;
 
 /** @param {View} view */
 function show(view) {
@@ -131,25 +123,33 @@ const tell = (testId, text) => say(part(testId), text);
 /** @param {import("../messages.js").Request} request */
 async function command(request) {
   const { reply, problem } = await ask(request);
-  if (problem) show(brokenView(problem));
-  else if (reply?.settings) showSnapshot(reply);
+  if (problem && request.type === "status") return show(brokenView(problem));
+  tellFailure(problem);
+  if (reply?.settings) showSnapshot(reply);
+}
+
+/** What fails leaves everything else usable. @param {Problem | null} problem */
+function tellFailure(problem) {
+  failed = problem;
+  if (latest) showSnapshot(latest);
 }
 
 /** @param {import("../snapshot.js").Snapshot} snapshot */
 function showSnapshot(snapshot) {
   latest = snapshot;
-  show(viewOf(snapshot));
+  const view = viewOf(snapshot);
+  show(failed ? { ...view, problem: failed, remedy: null } : view);
 }
 
 async function listQuarantine() {
   const { reply, problem } = await ask({ type: "quarantine.list" });
-  if (problem) return show(brokenView(problem));
+  if (problem) return tellFailure(problem);
   const records = onesToShow(reply);
   drawRecords(part("quarantine-list"), records.slice(0, MOST_SHOWN).map(setAsideView), ({ id }) => {
     const retry = make("button", t({ key: "retry" }), "plain small");
     retry.addEventListener("click", () => void aside({ type: "quarantine.retry", ids: [id] }));
     const keep = make("button", t({ key: "exportOne" }), "plain small");
-    keep.addEventListener("click", () => saveSetAside(records.filter((record) => record.id === id)));
+    keep.addEventListener("click", () => void saveRecords(id));
     const discard = make("button", t({ key: "discard" }), "grave small");
     askTwice(discard, () => void aside({ type: "quarantine.discard", ids: [id] }));
     return [retry, keep, discard];
@@ -162,26 +162,19 @@ async function listQuarantine() {
 /** @param {import("../messages.js").Request} request */
 async function aside(request) {
   await command(request);
-  await command({ type: "status" });
+  if (!failed) await command({ type: "status" });
 }
 
-/** @param {import("../shared/record_view.js").SetAside[]} records */
-function saveSetAside(records) {
-  const lines = records.map(({ kind, record }) => `${JSON.stringify({ kind, record })}\n`);
-  save(lines, "heyho-set-aside.ndjson");
-}
-
-async function exportQuarantine() {
-  const { reply, problem } = await ask({ type: "quarantine.list" });
-  if (problem) show(brokenView(problem));
-  else saveSetAside(reply);
+/** @param {string} [only] */
+async function saveRecords(only) {
+  tellFailure(await exportAll(() => {}, only));
 }
 
 /** @param {SubmitEvent} event */
 async function find(event) {
   event.preventDefault();
   const { reply, problem } = await ask({ type: "whereIs", text: field("find-text").value });
-  if (problem || !latest) return show(brokenView(problem ?? { code: "unexpected", message: "" }));
+  if (problem || !latest) return tellFailure(problem);
   const status = latest;
   /** @type {import("../shared/record_view.js").Whereabouts[]} */
   const found = reply;
@@ -257,7 +250,7 @@ quarantine.addEventListener("toggle", () => void (quarantine.open && listQuarant
 part("claim").addEventListener("click", () => void command({ type: "claimRecords" }));
 askTwice(button("discard-unclaimed"), () => void command({ type: "discardUnclaimed" }));
 part("retry-all").addEventListener("click", () => void aside({ type: "quarantine.retry" }));
-part("export-all").addEventListener("click", () => void exportQuarantine());
+part("export-all").addEventListener("click", () => void saveRecords());
 part("restore-all").addEventListener("click", () => void aside({ type: "archive.restore" }));
 part("find-form").addEventListener("submit", (event) => void find(/** @type {SubmitEvent} */ (event)));
 syncNow.addEventListener("click", () => void command({ type: "syncNow" }));

@@ -65,14 +65,26 @@ export function save(pieces, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-/** Acts on the second click, and asks on the first; whoever looks elsewhere has not meant it. @param {HTMLButtonElement} control @param {() => void} act */
-export function askTwice(control, act) {
+/**
+ * Acts on the second click, and asks on the first; whoever looks elsewhere has not meant it.
+ *
+ * @param {HTMLButtonElement} control @param {() => void} act
+ * @param {() => string} [question]
+ */
+export function askTwice(control, act, question = () => t({ key: "really" })) {
   const text = control.textContent ?? "";
+  /** @type {string | null} */
+  let label = null;
   let asked = false;
   /** @param {boolean} asks */
   const turn = (asks) => {
+    if (asks === asked) return;
     asked = asks;
-    control.textContent = asks ? t({ key: "really" }) : text;
+    const words = asks ? question() : text;
+    control.textContent = words;
+    // Where a screen reader is told something else than the text, it is to hear the question too.
+    if (asks) label = control.getAttribute("aria-label");
+    if (label) control.setAttribute("aria-label", asks ? `${words} ${label}` : label);
   };
   control.addEventListener("click", () => {
     if (asked) act();

@@ -49,10 +49,23 @@ function pretendToBeTheBrowser({ replies, messages, language }) {
     });
   };
   const event = { addListener() {} };
+  const listeners = [];
+  /** What the page has asked the background for. */
+  globalThis.asked = [];
+  /** The background tells of a change. */
+  globalThis.tellStatus = (status) => {
+    for (const listener of listeners) listener({ snapshot: { newValue: status } });
+  };
+  const answer = async (message) => {
+    globalThis.asked.push(message);
+    return replies[message.type];
+  };
   globalThis.chrome = {
-    runtime: { id: "pictures", sendMessage: async ({ type }) => replies[type] },
+    runtime: { id: "pictures", sendMessage: answer },
     i18n: { getUILanguage: () => language, getMessage: text },
-    storage: { session: { get: async () => ({}), onChanged: event } },
+    storage: {
+      session: { get: async () => ({}), onChanged: { addListener: (each) => listeners.push(each) } },
+    },
     permissions: {
       contains: async () => false,
       getAll: async () => ({}),

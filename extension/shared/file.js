@@ -1,5 +1,5 @@
 // @ts-check
-import { ask, save } from "../shared/page.js";
+import { ask, save } from "./page.js";
 
 /**
  * Records to and from a file, a piece at a time: a browser bounds what one message may hold, and a backlog is long.
@@ -14,13 +14,14 @@ const PIECE_CHARS = 1 << 20;
 const TELL_MS = 1_000;
 
 /**
- * Lets the user keep every record that is not on the server.
+ * Lets the user keep every record that is not on the server, or one of them with the stays that follow it. Each line
+ * names whose it is, so that wherever it is brought back it becomes nobody else's.
  *
- * @param {string} name of the file
  * @param {(records: number) => void} tell how many it are so far
+ * @param {string} [only] the one's id
  * @returns {Promise<Problem | null>}
  */
-export async function exportAll(name, tell) {
+export async function exportAll(tell, only) {
   const count = counter(tell);
   /** @type {Blob[]} */
   const pieces = [];
@@ -29,13 +30,27 @@ export async function exportAll(name, tell) {
   do {
     const { reply, problem } = await ask({ type: "export", after });
     if (problem) return problem;
-    count(linesIn(reply.text));
+    const text = only === undefined ? reply.text : linesAbout(only, reply.text);
+    count(linesIn(text));
     // The browser may keep these on its disk; a string stays in memory.
-    pieces.push(new Blob([reply.text]));
+    pieces.push(new Blob([text]));
     after = reply.next;
   } while (after !== null);
-  save(pieces, name);
+  save(pieces, `heyho-records-${new Date().toISOString().slice(0, 10)}.ndjson`);
   return null;
+}
+
+/** The lines of a record, and of the stays that follow it. @param {string} id @param {string} text */
+function linesAbout(id, text) {
+  const isAbout = (/** @type {string} */ line) => {
+    const { record } = JSON.parse(line);
+    return record.id === id || record.page_visit_id === id;
+  };
+  return text
+    .split("\n")
+    .filter((line) => line && isAbout(line))
+    .map((line) => `${line}\n`)
+    .join("");
 }
 
 /**
@@ -48,13 +63,18 @@ export async function importAll(file, tell) {
   const count = counter(tell);
   /** @type {Imported} */
   const sum = { captured: 0, heldAlready: 0, notTaken: 0, problem: null };
-  for await (const records of piecesOf(file, PIECE_CHARS)) {
-    const { reply, problem } = await ask({ type: "import", records });
-    if (problem) return { ...sum, problem };
-    sum.captured += reply.captured;
-    sum.heldAlready += reply.heldAlready;
-    sum.notTaken += reply.notRecorded + reply.refused.length;
-    count(linesIn(records));
+  try {
+    for await (const records of piecesOf(file, PIECE_CHARS)) {
+      const { reply, problem } = await ask({ type: "import", records });
+      if (problem) return { ...sum, problem };
+      sum.captured += reply.captured;
+      sum.heldAlready += reply.heldAlready;
+      sum.notTaken += reply.notRecorded + reply.refused.length;
+      count(linesIn(records));
+    }
+  } catch {
+    // It was changed, moved or taken away meanwhile.
+    return { ...sum, problem: { code: "unreadable_file", message: "" } };
   }
   return sum;
 }
