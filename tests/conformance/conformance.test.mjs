@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { Backend } from "../../scripts/lib/backend.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { startPublished } from "./published.mjs";
+import { KEEP, SAY, startSketch } from "./sketch.mjs";
 
 const EMAIL = "ada@example.com";
 const PASSWORD = "correct horse battery";
@@ -102,3 +103,49 @@ test("where nobody can log in the core can't work, and the exit code says so", (
     assert.match(words, /NO   login/);
     assert.match(words, /The core can't work with this server\./);
   }));
+
+/** What a server lacks that the core can't do without. */
+async function needs(options) {
+  const sketch = await startSketch(options);
+  try {
+    const { code, report } = await examine(sketch.base);
+    const missing = shortcomings({ checks: report.checks.filter(({ need }) => need === "must") });
+    assert.equal(code, Object.keys(missing).length === 0 ? 0 : 1);
+    return missing;
+  } finally {
+    await sketch.stop();
+  }
+}
+
+test("a server that only stores, counts and refuses lacks nothing that is needed", async () => {
+  assert.deepEqual(await needs({}), {});
+});
+
+test("a server that keeps what came first is told apart by what it stores", async () => {
+  assert.deepEqual(await needs({ keep: KEEP.first }), {
+    "later-revision": "acknowledged, 1 stored, 0 ignored, but stored: 60 s of 90",
+  });
+});
+
+test("a server that keeps all that comes is told apart by its rows", async () => {
+  const found = await needs({ keep: KEEP.every });
+  assert.deepEqual(Object.keys(found), ["again", "later-revision"]);
+  assert.match(found.again, /then shown 2 times$/);
+});
+
+test("a server that acknowledges and keeps nothing can't be worked with", async () => {
+  assert.match((await needs({ keep: KEEP.none })).stores, /then shown 0 times$/);
+});
+
+test("counts that leave a kind out fall short here as in the core", async () => {
+  const found = await needs({ say: SAY.visitsOnly });
+  assert.equal(found.stores, "200, but its counts account for 2 of 3 records");
+});
+
+test("an empty 200 acknowledges, as in the core", async () => {
+  assert.deepEqual(await needs({ say: SAY.nothing }), {});
+});
+
+test("a server that asks to be left alone for a while is asked again then", async () => {
+  assert.deepEqual(await needs({ refusesOneIn: 11 }), {});
+});
