@@ -1,4 +1,4 @@
-//! What the bodies of all clients may take of the memory together.
+//! What the bodies and answers of all clients may take of the memory together.
 //!
 //! A body takes its shares in one order: its user's, one of what arrives, one of what is worked on. Whoever holds a
 //! later one never waits for an earlier one, so nobody waits for each other; and all waits end.
@@ -18,18 +18,22 @@ use crate::{error::ApiError, policy};
 
 const KIB: usize = 1024;
 
+/// More than half of it, and room is left for a body.
+const OF_USER_FOR_A_PAGE: usize = policy::MAX_BODY_BYTES_OF_USER - policy::MAX_BODY_BYTES;
+
 /// Bounds what bodies take of the memory, however many requests there are at a time. Counts in KiB.
 #[derive(Clone)]
 pub struct MemoryBudget {
     arriving: Arc<Semaphore>,
     working: Arc<Semaphore>,
+    pages: Arc<Semaphore>,
     /// Of those that hold or await a share.
     users: Arc<Mutex<HashMap<i64, Weak<Semaphore>>>>,
 }
 
-/// A body's part of the budget; given back when it is dropped.
+/// The part of a body or an answer; given back when it is dropped.
 pub struct MemoryShare {
-    _of_user: OwnedSemaphorePermit,
+    of_user: OwnedSemaphorePermit,
     arriving: Option<OwnedSemaphorePermit>,
     working: Option<OwnedSemaphorePermit>,
 }
@@ -40,6 +44,7 @@ impl MemoryBudget {
         Self {
             arriving: Arc::new(Semaphore::new(policy::MAX_BODY_BYTES_ARRIVING / KIB)),
             working: Arc::new(Semaphore::new(policy::MAX_BODY_BYTES_IN_WORK / KIB)),
+            pages: Arc::new(Semaphore::new(policy::MAX_PAGE_BYTES_LEAVING / KIB)),
             users: Arc::default(),
         }
     }
@@ -53,7 +58,7 @@ impl MemoryBudget {
         in_time(async {
             let of_user = permits(user, bytes).await?;
             let arriving = Some(permits(Arc::clone(&self.arriving), bytes).await?);
-            Ok(MemoryShare { _of_user: of_user, arriving, working: None })
+            Ok(MemoryShare { of_user, arriving, working: None })
         })
         .await
     }
@@ -66,6 +71,20 @@ impl MemoryBudget {
         let working = permits(Arc::clone(&self.working), policy::MAX_BODY_BYTES);
         share.working = Some(in_time(working).await?);
         Ok(())
+    }
+
+    /// Room for a page of records of this user, until it has left. One at a time, if it is long.
+    ///
+    /// # Errors
+    /// There is none after a while.
+    pub async fn page(&self, user_id: i64) -> Result<MemoryShare, ApiError> {
+        let user = self.of_user(user_id);
+        in_time(async {
+            let of_user = permits(user, OF_USER_FOR_A_PAGE).await?;
+            let working = Some(permits(Arc::clone(&self.pages), policy::MAX_PAGE_BYTES).await?);
+            Ok(MemoryShare { of_user, arriving: None, working })
+        })
+        .await
     }
 
     fn of_user(&self, user_id: i64) -> Arc<Semaphore> {
@@ -87,11 +106,11 @@ impl Default for MemoryBudget {
 }
 
 impl MemoryShare {
-    /// Gives back all but what a judged body still takes.
+    /// Gives back all but what a judged body, or a finished answer, still takes.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.arriving = None;
-        if let Some(working) = &mut self.working {
-            drop(working.split(working.num_permits().saturating_sub(kibibytes(bytes))));
+        for held in [Some(&mut self.of_user), self.working.as_mut()].into_iter().flatten() {
+            drop(held.split(held.num_permits().saturating_sub(kibibytes(bytes))));
         }
     }
 }
@@ -129,6 +148,21 @@ mod tests {
         assert!(budget.arrival(2, policy::MAX_BODY_BYTES).await.is_ok());
         held.pop();
         assert!(one_more.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_user_has_one_long_page_at_a_time_and_still_room_to_send() {
+        let budget = MemoryBudget::new();
+        let mut page = budget.page(1).await.ok().unwrap();
+        page.shrink_to(policy::MAX_PAGE_BYTES);
+        let mut another = pin!(budget.page(1));
+        assert!(timeout(Duration::ZERO, another.as_mut()).await.is_err());
+        assert!(budget.page(2).await.is_ok());
+        page.shrink_to(KIB);
+        assert!(another.await.is_ok());
+        let _another = budget.page(1).await.ok().unwrap();
+        assert!(timeout(Duration::ZERO, budget.arrival(1, 2 * policy::MAX_BODY_BYTES)).await.is_err());
+        assert!(budget.arrival(1, policy::MAX_BODY_BYTES - KIB).await.is_ok());
     }
 
     #[tokio::test]

@@ -175,6 +175,14 @@ pub const MAX_BODY_BYTES_OF_USER: usize = MAX_BODY_BYTES_ARRIVING / 4;
 /// [`MAX_BODY_BYTES`] long, so that 16 are at a time; a batch that waits for the database takes what it takes.
 pub const MAX_BODY_BYTES_IN_WORK: usize = 64 * 1024 * 1024;
 
+/// Bytes of the longest page of records: 100 of each kind, each with three fields of [`MAX_JSON_FIELD_BYTES`], an address
+/// and a title. The answer to a preflight stays below: 20,000 times an id of a kilobyte.
+pub const MAX_PAGE_BYTES: usize = 36 * 1024 * 1024;
+
+/// Bytes of pages of records that are made, or that their clients have yet to read: four of the greatest length, or a
+/// thousand of the client's usual ones.
+pub const MAX_PAGE_BYTES_LEAVING: usize = 4 * MAX_PAGE_BYTES;
+
 /// What a record in memory takes beside its texts, in bytes.
 pub const RECORD_BYTES: usize = 1024;
 

@@ -3,13 +3,14 @@
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::answers::Answer;
+use super::answers::{self, Answer};
 use crate::{
     app::App,
     auth::{AddressDigest, Caller},
@@ -69,7 +70,7 @@ async fn browsing_data(
     State(app): State<App>,
     caller: Caller,
     query: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Answer<Records>>, ApiError> {
+) -> Result<Response, ApiError> {
     caller.count_request(&app).await?;
     let Query(asked) = query.map_err(|_| ApiError::BadRequest("page and per_page must be whole numbers."))?;
     let page = asked.page.unwrap_or(1);
@@ -80,12 +81,13 @@ async fn browsing_data(
     if !(1..=policy::MAX_PAGE).contains(&page) {
         return Err(ApiError::InvalidField { field: "page", message: "must be from 1 to 1000000000" });
     }
+    let share = app.memory.page(caller.user_id).await?;
     let offset = (page - 1) * per_page;
     let page_visits = app.store.page_visits(caller.user_id, per_page, offset).await?;
     let tab_aggregates = app.store.tab_aggregates(caller.user_id, per_page, offset).await?;
     let full = i64::try_from(page_visits.len().max(tab_aggregates.len())).unwrap_or(i64::MAX) == per_page;
     let pagination = Pagination { page, per_page, next_page: full.then_some(page + 1) };
-    Ok(Answer::of(Records { page_visits, tab_aggregates, pagination }))
+    answers::holding(Records { page_visits, tab_aggregates, pagination }, share)
 }
 
 #[derive(Deserialize)]

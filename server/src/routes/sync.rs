@@ -4,12 +4,13 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, HeaderName},
+    response::Response,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::answers::Answer;
+use super::answers::{self, Answer};
 use crate::{
     app::App,
     auth::Caller,
@@ -180,20 +181,22 @@ async fn known(
     State(app): State<App>,
     caller: Caller,
     body: Result<RecordBody, ApiError>,
-) -> Result<Json<Answer<Held>>, ApiError> {
+) -> Result<Response, ApiError> {
     caller.count_request(&app).await?;
-    let (question, _share) = body?.judge(validation::check_known).await?;
+    let (question, _) = body?.judge(validation::check_known).await?;
     let question = question.map_err(|error| match error {
         BatchError::NotABatch(message) => ApiError::BadRequest(message),
         BatchError::TooManyRecords(got) => ApiError::BatchTooLarge { got, limit: policy::MAX_KNOWN_IDS },
         BatchError::Refused { failed, .. } => ApiError::RecordsRefused(failed),
     })?;
+    let share = app.memory.page(caller.user_id).await?;
     let known = app.store.known(caller.user_id, &question.page_visits, &question.tab_aggregates).await?;
-    Ok(Answer::of(Held {
+    let held = Held {
         page_visits: known.page_visits,
         tab_aggregates: known.tab_aggregates,
         erased_page_visits: known.erased_page_visits,
-    }))
+    };
+    answers::holding(held, share)
 }
 
 #[derive(Serialize, ToSchema)]

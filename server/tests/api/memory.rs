@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     crashes::Process,
-    helpers::{Answer, TestApp, visit},
+    helpers::{Answer, TestApp, visit, with},
     limits::gzip,
 };
 
@@ -73,6 +73,25 @@ async fn memory_is_bounded_whatever_is_sent() {
         assert!(statuses.iter().all(|status| [400, 503].contains(status)), "{name}: {statuses:?}");
         peaks.push((name, process.peak_mib()));
     }
+
+    let hoarder = app.user("b@example.com").await;
+    for from in [0, 25, 50, 75] {
+        // Strings of the metadata are cut, those of the others aren't.
+        let text = "x".repeat(50_000);
+        let fields = json!({ "idlePeriods": [text], "new": text });
+        let visits: Vec<_> =
+            (from..from + 25).map(|id| with(visit(&id.to_string()), fields.clone())).collect();
+        assert_eq!(hoarder.sync(&visits, &[]).await.count("created"), 25);
+    }
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        slow.push(slow_reader(&address, &hoarder.token).await);
+    }
+    for stream in &slow {
+        // Its answer has begun, or was refused.
+        stream.readable().await.unwrap();
+    }
+    peaks.push(("64 slow readers of a page of 10 MB", process.peak_mib()));
 
     eprintln!("MiB: {peaks:?}");
     assert!(process.peak_mib() < MOST_MIB, "{peaks:?}");
@@ -143,6 +162,15 @@ async fn statuses(requests: Vec<RequestBuilder>) -> Vec<u16> {
         tasks.spawn(async move { request.send().await.unwrap().status().as_u16() });
     }
     tasks.join_all().await
+}
+
+/// Asks for a page and reads nothing of it.
+async fn slow_reader(address: &str, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head =
+        format!("GET /api/v1/browsing_data HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
 }
 
 /// Sends so many MiB in pieces, or as many as are taken; returns what came back.
