@@ -145,6 +145,26 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
+    use crate::memory::MemoryBudget;
+
+    #[tokio::test]
+    async fn the_memory_of_a_client_that_leaves_is_free_when_the_work_is_done() {
+        let budget = MemoryBudget::new();
+        let all_of_user = || budget.arrival(1, policy::MAX_BODY_BYTES_OF_USER);
+        let body = RecordBody { text: Bytes::new(), share: all_of_user().await.ok().unwrap() };
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let leaving = tokio::spawn(body.judge(move |_| {
+            begin.send(()).unwrap();
+            let _ = ended.recv();
+        }));
+        begun.await.unwrap();
+        leaving.abort();
+        assert!(leaving.await.is_err());
+        assert!(timeout(Duration::ZERO, all_of_user()).await.is_err());
+        drop(end);
+        assert!(all_of_user().await.is_ok());
+    }
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
