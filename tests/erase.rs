@@ -484,6 +484,38 @@ fn a_forgotten_site_leaves_quarantine_too_with_the_servers_words_on_other_record
 }
 
 #[test]
+fn a_forgotten_site_leaves_the_servers_words_on_records_that_are_only_suspects() {
+    let error = "sentinel.example is bad";
+    let named: Vec<_> = ["v00001", "a00001"].map(|id| json!({ "id": id, "error": error })).into();
+    let body = json!({ "failed_records": named }).to_string();
+    let mut remembered = 0;
+    // A slice goes on to try its suspects again; one that a failing disk ends leaves them behind.
+    for after in 0..8 {
+        let scene = Scene::default();
+        let engine = scene.worker();
+        record(&scene, &engine, mixed(1..2));
+        let refusal = protocol::Answer { status: 400, body: body.clone(), ..protocol::Answer::default() };
+        scene.network.fail_next(NetworkFault::Instead(refusal));
+        {
+            let mut faults = scene.disk.faults.borrow_mut();
+            faults.extend((0..after).map(|_| StorageFault::None));
+            faults.push_back(StorageFault::Fails(StoreError::Failed("AbortError".into())));
+        }
+        let _ = scene.world.run(engine.sync(RunOptions::default()));
+        scene.disk.faults.take();
+        let remembers_words = || {
+            let state = [Query::Document(Document::SyncState)];
+            let found = scene.world.run(scene.disk.memory.read(&state)).unwrap();
+            found.into_iter().filter_map(Answer::document).any(|text| text.contains(error))
+        };
+        remembered += usize::from(remembers_words());
+        erase(&scene, &engine, forgotten());
+        assert!(!remembers_words(), "after {after} writes");
+    }
+    assert!(remembered > 0);
+}
+
+#[test]
 fn a_disk_that_fails_at_an_erase_is_told_and_nothing_of_it_is_sent_before_it_is_through() {
     for after in 0..3 {
         let scene = Scene::default();

@@ -18,13 +18,13 @@ pub struct Suspect {
 }
 
 /// How a record was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// It fails, and nobody says why.
     #[default]
     WithoutAWord,
-    /// It was named, with these words.
+    /// It was named, with these words; none where they were forgotten with a site.
     Named(String),
     /// It is too large by itself.
     TooLarge,
@@ -35,9 +35,16 @@ impl Refusal {
     pub fn told(&self) -> (&'static str, Option<&str>) {
         match self {
             Self::WithoutAWord => ("refused_without_a_word", None),
-            Self::Named(words) => ("refused", Some(words)),
+            Self::Named(words) => ("refused", Some(words.as_str()).filter(|words| !words.is_empty())),
             Self::TooLarge => ("too_large", None),
         }
+    }
+}
+
+// The server's words may repeat a field's content.
+impl std::fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.told().0)
     }
 }
 
@@ -95,6 +102,15 @@ impl Unexplained {
     pub fn suspect(&mut self, kind: Kind, id: &str, refusal: Refusal) {
         if !self.holds(kind, id, None) {
             self.suspects.push(Suspect { kind, id: id.to_owned(), refusal });
+        }
+    }
+
+    /// Forgets what the server has said: it may name what is to be gone.
+    pub fn forget_words(&mut self) {
+        for suspect in &mut self.suspects {
+            if let Refusal::Named(words) = &mut suspect.refusal {
+                words.clear();
+            }
         }
     }
 

@@ -25,6 +25,7 @@ impl<S: Store> Outbox<S> {
     pub async fn will_erase(&self, scope: &Scope, now: UnixMillis) -> Result<(), OutboxError> {
         self.change_overview(&mut |Overview { books, state, .. }| {
             state.erasures.here.push(scope.clone());
+            state.unexplained.forget_words();
             if let Scope::Site(site) = scope {
                 ask_all(&mut state.erasures, books, Some(site), now);
                 // No receipt says of which site its record was.
