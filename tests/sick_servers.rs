@@ -7,11 +7,12 @@ use std::iter::repeat_n;
 use std::pin::pin;
 
 use heyho_simulation::network::NetworkFault;
-use heyho_simulation::scene::{Scene, TestEngine, join, session};
+use heyho_simulation::scene::{Scene, TestEngine, join, session, visit};
 use heyho_simulation::server::{Manner, Poison, Server};
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::engine::RunOptions;
 use heyho_sync::outbox::Aside;
+use heyho_sync::words::kind::PerKind;
 use heyho_sync::words::owner::Session;
 use heyho_sync::words::record::sites::SiteRules;
 
@@ -23,6 +24,10 @@ fn hourly(scene: &Scene, engine: &TestEngine, wakes: usize) {
         scene.sync(engine);
         scene.world.sleep(3_700_000);
     }
+}
+
+fn one_visit() -> PerKind<Vec<String>> {
+    PerKind { page_visits: vec![visit(0)], tab_aggregates: Vec::new() }
 }
 
 #[test]
@@ -50,14 +55,14 @@ fn a_gateway_that_calls_everything_too_large_condemns_nobody_and_is_not_hammered
 fn a_single_record_that_is_too_large_goes_to_quarantine_alone_and_what_may_not_be_sent_is_discarded() {
     let scene = Scene::default();
     let engine = scene.worker();
-    let visit = |number: usize, host: &str| {
+    let on = |number: usize, host: &str| {
         format!(
             r#"{{"id":"x{number}","url":"https://{host}/","title":"t","visited_at":"2026-11-21T10:00:00.000Z"}}"#
         )
     };
-    let mut page_visits: Vec<String> = (0..99).map(|number| visit(number, "secret.example")).collect();
-    page_visits.push(visit(99, "example.com"));
-    let texts = heyho_sync::words::kind::PerKind { page_visits, tab_aggregates: Vec::new() };
+    let mut page_visits: Vec<String> = (0..99).map(|number| on(number, "secret.example")).collect();
+    page_visits.push(on(99, "example.com"));
+    let texts = PerKind { page_visits, tab_aggregates: Vec::new() };
     scene.world.run(engine.record(texts)).unwrap();
     let rules = SiteRules::new(["secret.example"]);
     scene.world.run(engine.change_settings(|settings| settings.excluded = rules)).unwrap();
@@ -143,6 +148,23 @@ fn a_wait_is_heeded_whatever_status_it_comes_with() {
         }
         assert_eq!((scene.stored(), scene.rows_left()), (300, 0), "{status}");
     }
+}
+
+#[test]
+fn a_wait_is_heeded_by_the_next_worker_too_where_nothing_is_left_to_send() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.world.run(engine.record(one_visit())).unwrap();
+    let retry_after = Some("600".to_owned());
+    scene.network.fail_next(NetworkFault::Instead(Answer { status: 413, retry_after, ..Answer::default() }));
+    scene.sync(&engine);
+    assert_eq!(scene.status(&engine).quarantined.total(), 1);
+    drop(engine);
+    let engine = scene.worker();
+    scene.record(&engine, 1..2);
+    let click = RunOptions { by_hand: true, ..RunOptions::default() };
+    assert_eq!(scene.world.run(engine.sync(click)).unwrap().reason.as_deref(), Some("waiting"));
+    assert_eq!(scene.requests(), 1);
 }
 
 #[test]

@@ -147,13 +147,16 @@ where
 
     pub(super) async fn run(&mut self) -> Result<End, Halt> {
         let end = self.work().await;
-        match end {
-            Ok(End::Drained) | Err(Halt::Outbox(_)) => end,
+        match (&end, self.asked) {
+            (Err(Halt::Outbox(_)), _) | (_, None) => end,
             // Noted, where it is not yet.
-            _ if self.asked.is_some() => {
-                self.give_up(ProblemCode::ServerTrouble, None).await.map(|()| End::Stopped(Stop::Waiting))
+            (Ok(End::Drained), Some(_)) => {
+                if let Some(asked) = self.engine.heeds.get() {
+                    self.engine.outbox.heed(asked, self.engine.clock.now()).await?;
+                }
+                end
             }
-            _ => end,
+            _ => self.give_up(ProblemCode::ServerTrouble, None).await.map(|()| End::Stopped(Stop::Waiting)),
         }
     }
 
