@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 use heyho_sync::decisions::protocol::Answer;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// How a server treats a batch with bad records.
@@ -127,8 +127,30 @@ impl Default for Server {
     }
 }
 
-fn answer(status: u16, body: &Value) -> Answer {
-    Answer { status, body: body.to_string(), ..Answer::default() }
+// A record that the server holds.
+#[derive(Serialize)]
+struct Held {
+    id: String,
+    revision: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Known {
+    page_visits: Vec<Held>,
+    tab_aggregates: Vec<Held>,
+    erased_page_visits: [(); 0],
+}
+
+#[derive(Serialize)]
+struct Told<T> {
+    success: bool,
+    data: T,
+}
+
+fn answer(status: u16, body: &impl Serialize) -> Answer {
+    let body = serde_json::to_string(body).expect("an answer");
+    Answer { status, body, ..Answer::default() }
 }
 
 impl Server {
@@ -170,20 +192,22 @@ impl Server {
         let Some(account) = self.tokens.get(bearer).filter(|_| offered) else {
             return Answer { status: if offered { 401 } else { 404 }, ..Answer::default() };
         };
-        let held = |kind: char, list: &str| -> Vec<Value> {
+        let rows = self.stored.get(account);
+        let held = |kind: char, list: &str| -> Vec<Held> {
             let ids = body[list].as_array().into_iter().flatten().filter_map(Value::as_str);
             ids.filter_map(|id| {
-                let stored = self.stored.get(account)?.get(&(kind, id.to_owned()))?;
-                Some(json!({ "id": id, "revision": stored.revision }))
+                let stored = rows?.get(&(kind, id.to_owned()))?;
+                Some(Held { id: id.to_owned(), revision: stored.revision })
             })
             .collect()
         };
         self.happened.push("preflight answered");
-        let known = json!({
-            "pageVisits": held('v', "pageVisits"), "tabAggregates": held('a', "tabAggregates"),
-            "erasedPageVisits": [],
-        });
-        answer(200, &json!({ "success": true, "data": known }))
+        let data = Known {
+            page_visits: held('v', "pageVisits"),
+            tab_aggregates: held('a', "tabAggregates"),
+            erased_page_visits: [],
+        };
+        answer(200, &Told { success: true, data })
     }
 
     // How much it holds of an account.
