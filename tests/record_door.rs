@@ -1,5 +1,5 @@
-//! The door of the core, from outside: what a record must be to enter, row by row of the contract, and what holds for
-//! every text whatsoever.
+//! The door of the core, from outside: what a record must be to enter, field by field, and what holds for every text
+//! whatsoever.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(missing_docs, reason = "a test has no users")]
@@ -16,7 +16,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// The page visit and the tab aggregate that the published backend took (contract, section 7).
+/// The page visit and the tab aggregate that the published backend took.
 fn sample(kind: Kind) -> Value {
     match kind {
         PageVisit => json!({

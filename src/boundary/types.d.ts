@@ -55,7 +55,7 @@ export interface SettingsPatch {
   archiveAfterDays?: number;
 }
 
-/** Records as they travel; `contract` of the backend has the fields. Unknown fields survive. */
+/** Records as they travel; the reference server's `/openapi.json` has the fields. Unknown fields survive. */
 export interface RecordInput {
   pageVisits?: Array<{ id: string; url: string; visited_at: string | number; [field: string]: unknown }>;
   tabAggregates?: Array<{

@@ -14,7 +14,7 @@ use super::failure::failure;
 use super::schema;
 use crate::ports::store::StoreError;
 
-/// Objects that are copied at once; a segment is fifty rows.
+/// Objects that are copied at once; a segment is up to fifty rows.
 const PAGE: u32 = 50;
 /// The document that marks a generation as whole.
 const MARK: &str = "rebuilt";

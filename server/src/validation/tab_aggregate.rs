@@ -1,4 +1,4 @@
-//! The rules for a tab aggregate (the API form of the contract, with the fields that the extension form stores).
+//! The rules for a tab aggregate (the published backend's API form, with the fields that its extension form stores).
 
 use serde::Serialize;
 

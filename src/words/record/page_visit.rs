@@ -1,4 +1,4 @@
-//! A page visit's fields (the contract's table 1.2).
+//! A page visit's fields.
 
 use serde_json::{Map, Value};
 

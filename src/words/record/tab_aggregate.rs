@@ -1,4 +1,4 @@
-//! A tab aggregate's fields (the contract's form 1.3 B, and what only other servers store).
+//! A tab aggregate's fields (what the published backend takes for its API form, and what only other servers store).
 
 use serde_json::{Map, Value};
 
@@ -33,8 +33,8 @@ pub(super) const RULES: &[Rule] = &[
     super::REVISION,
 ];
 
-/// What no single field tells: with a tab and a start time the published backend would read the other form (1.3 A),
-/// ignore the declared seconds, and drop the aggregate if its visit isn't in the same request.
+/// What no single field tells: with a tab and a start time the published backend would read its other form (the
+/// extension's), ignore the declared seconds, and drop the aggregate if its visit isn't in the same request.
 pub(super) fn complete(fields: &Map<String, Value>) -> Result<(), RecordError> {
     let given = |name: &&str| fields.get(*name).is_some_and(|value| !value.is_null());
     match ["startTime", "start_time"].iter().find(|name| given(name)) {
