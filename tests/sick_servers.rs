@@ -9,6 +9,7 @@ use std::pin::pin;
 use heyho_simulation::network::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, join, session, visit};
 use heyho_simulation::server::{Manner, Poison, Server};
+use heyho_sync::decisions::erasure::Scope;
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::engine::RunOptions;
 use heyho_sync::outbox::Aside;
@@ -165,6 +166,51 @@ fn a_wait_is_heeded_by_the_next_worker_too_where_nothing_is_left_to_send() {
     let click = RunOptions { by_hand: true, ..RunOptions::default() };
     assert_eq!(scene.world.run(engine.sync(click)).unwrap().reason.as_deref(), Some("waiting"));
     assert_eq!(scene.requests(), 1);
+}
+
+#[test]
+fn a_wait_is_heeded_beside_a_200_that_is_no_full_acknowledgement() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..150);
+    let body = r#"{"success":true,"data":{"page_visits_synced":0,"tab_aggregates_synced":0}}"#;
+    let retry_after = Some("600".to_owned());
+    let answer = Answer { status: 200, body: body.into(), retry_after, ..Answer::default() };
+    scene.network.fail_next(NetworkFault::Instead(answer));
+    scene.sync(&engine);
+    let click = RunOptions { by_hand: true, ..RunOptions::default() };
+    scene.world.sleep(590_000);
+    assert_eq!(scene.world.run(engine.sync(click)).unwrap().reason.as_deref(), Some("waiting"));
+    assert_eq!(scene.requests(), 1);
+}
+
+#[test]
+fn a_wait_beside_a_refused_erase_holds_for_the_uploads_too() {
+    for status in [302, 400, 401, 403, 404, 413, 422] {
+        let scene = Scene::default();
+        let refreshable = Session { refresh_token: Some("refresh-1".into()), ..session("user-1").unwrap() };
+        let engine = scene.worker_as(Some(refreshable));
+        scene.record(&engine, 0..10);
+        scene.world.run(engine.erase(Scope::Site("elsewhere.example".into()), true)).unwrap();
+        let retry_after = Some("600".to_owned());
+        let answer = Answer { status, retry_after, redirected: status == 302, ..Answer::default() };
+        scene.network.question_faults.borrow_mut().push_back(Some(NetworkFault::Instead(answer)));
+        scene.sync(&engine);
+        assert_eq!((scene.requests(), scene.network.asked.borrow().len()), (0, 1), "{status}");
+        let click = RunOptions { by_hand: true, ..RunOptions::default() };
+        scene.world.sleep(590_000);
+        assert_eq!(
+            scene.world.run(engine.sync(click)).unwrap().reason.as_deref(),
+            Some("waiting"),
+            "{status}"
+        );
+        scene.world.sleep(120_000);
+        for _ in 0..10 {
+            scene.sync(&engine);
+            scene.world.sleep(3_700_000);
+        }
+        assert_eq!((scene.stored(), scene.rows_left()), (20, 0), "{status}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::decisions::erasure::{Intent, Scope, Search};
 use crate::decisions::schedule::{self, Stop};
 use crate::decisions::sync_state::ProblemCode;
 use crate::decisions::tracker::{self, Step, TrackerState};
-use crate::decisions::verdict::{self, Cause, Sent, Verdict};
+use crate::decisions::verdict::{Cause, Sent, Verdict};
 use crate::outbox::{OutboxError, Overview};
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
@@ -155,6 +155,6 @@ where
         self.report.requests += 1;
         let outcome = self.engine.transport.send(request).await;
         let sent = Sent { records: &[], compressed: false, counts_expected: false };
-        Ok(verdict::judge(sent, outcome.as_ref().map_err(|none| *none), self.engine.clock.now()))
+        Ok(self.judge_answer(sent, &outcome))
     }
 }

@@ -251,17 +251,24 @@ where
         let counts_expected = self.state.server.gives_counts;
         let compressed = parcel.is_packed() && !self.gzip_is_read;
         let sent = Sent { records: &records, compressed, counts_expected };
+        let verdict = self.judge_answer(sent, &outcome);
+        let took = self.engine.clock.monotonic().0.saturating_sub(parcel.sent_at.0);
+        self.news.uploads.add(u32::try_from(took).unwrap_or_default(), Ended::with(&verdict));
+        verdict
+    }
+
+    /// The verdict on an answer. A wait that the server asks for beside it, whatever it says, holds from now on; what is
+    /// acknowledged as it should be asks for none.
+    pub(super) fn judge_answer(&mut self, sent: Sent<'_>, outcome: &Result<Answer, NoAnswer>) -> Verdict {
         let now = self.engine.clock.now();
         let verdict = verdict::judge(sent, outcome.as_ref().map_err(|none| *none), now);
-        if let (Ok(answer), false) = (&outcome, matches!(verdict, Verdict::Transient { .. }))
-            && answer.status != 200
+        if let Ok(answer) = outcome
+            && !matches!(verdict, Verdict::Transient { .. } | Verdict::Acknowledged(_))
             && let Some(wait) = backoff::asked_wait(answer, now)
         {
             self.heed(wait);
             self.asked = self.asked.max(Some(wait));
         }
-        let took = self.engine.clock.monotonic().0.saturating_sub(parcel.sent_at.0);
-        self.news.uploads.add(u32::try_from(took).unwrap_or_default(), Ended::with(&verdict));
         verdict
     }
 
