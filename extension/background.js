@@ -31,7 +31,7 @@ browser.runtime.onMessage.addListener((message, sender, reply) => {
   if (sender.id !== browser.runtime.id) return false;
   if (!sender.url?.startsWith(browser.runtime.getURL(""))) {
     const event = scrolled(message, sender);
-    if (event) void inOrder(async () => (await mayMeasureScrolling(sender.url)) && tell([event]));
+    if (event) void inOrder(async () => (await mayMeasureScrolling()) && tell([event]));
     return false;
   }
   if (!isRequest(message)) {

@@ -1,8 +1,8 @@
 // @ts-check
 import { browser } from "./browser.js";
 
-/** What the depth of scrolling is to Firefox. */
-const SCROLLING = "websiteActivity";
+/** Every site. */
+const EVERYWHERE = ["http://*/*", "https://*/*"];
 
 /** The pattern by which the browser's permissions name a server. @param {string} serverUrl */
 export function patternOf(serverUrl) {
@@ -16,16 +16,19 @@ export function mayReach(serverUrl) {
 }
 
 /**
- * Whether how far pages are scrolled may be collected: Firefox lets its user give and take that back at any time. Where a
- * browser knows no kinds of data, the extension's own question decides alone. A page at `url` must be one that may be
- * read, too: its script runs on after that was taken back.
+ * What the browser must allow for the depth of scrolling; only Firefox knows kinds of data. Sites that may be read for
+ * another reason, as the server's, don't count: their pages are measured with all others or not at all.
  *
- * @param {string} [url]
+ * @returns {Promise<chrome.permissions.Permissions & { data_collection?: string[] }>}
  */
-export async function mayMeasureScrolling(url) {
-  if (url !== undefined && !(await mayReach(url))) return false;
-  const { data_collection: kinds } = /** @type {{ data_collection?: string[] }} */ (
-    await browser.permissions.getAll()
-  );
-  return !kinds || kinds.includes(SCROLLING);
+export async function scrollingPermissions() {
+  const all = /** @type {{ data_collection?: string[] }} */ (await browser.permissions.getAll());
+  return all.data_collection
+    ? { origins: EVERYWHERE, data_collection: ["websiteActivity"] }
+    : { origins: EVERYWHERE };
+}
+
+/** Whether the user lets it be measured how far pages are scrolled; the browser lets that be taken back at any time. */
+export async function mayMeasureScrolling() {
+  return browser.permissions.contains(await scrollingPermissions()).catch(() => false);
 }

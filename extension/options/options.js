@@ -1,6 +1,6 @@
 // @ts-check
 import { browser } from "../browser.js";
-import { patternOf } from "../permissions.js";
+import { mayMeasureScrolling, patternOf, scrollingPermissions } from "../permissions.js";
 import { serverAddress } from "../settings.js";
 import { askTwice, ask, button, field, make, part, say, whatHelps, whatIsWrong } from "../shared/page.js";
 import { exportAll, importAll } from "../shared/file.js";
@@ -22,8 +22,6 @@ import { booksOf, chartsOf, checksOf, confirms, elsewhereOf, erasuresOf, factsOf
 
 /** What the browser must allow to be told of deletions from its history. */
 const HISTORY = /** @type {chrome.permissions.Permissions} */ ({ permissions: ["history"] });
-/** All sites, as the browser's permissions name them. */
-const EVERYWHERE = ["http://*/*", "https://*/*"];
 
 /** @type {Snapshot | undefined} */
 let shown;
@@ -252,19 +250,12 @@ function request(permissions) {
   return browser.permissions.request(permissions).catch(() => false);
 }
 
-/** What the browser must allow for the depth of scrolling; only Firefox knows kinds of data. */
-async function scrollingPermissions() {
-  const all = /** @type {{ data_collection?: string[] }} */ (await browser.permissions.getAll());
-  return all.data_collection
-    ? { origins: EVERYWHERE, data_collection: ["websiteActivity"] }
-    : { origins: EVERYWHERE };
-}
-/** @type {{ origins: string[], data_collection?: string[] }} */
-let scrolling = { origins: EVERYWHERE };
+/** Known before the click: a browser asks its user only at once. @type {chrome.permissions.Permissions} */
+let scrolling = {};
 
 async function showScrolling() {
   scrolling = await scrollingPermissions();
-  field("scrolling").checked = await browser.permissions.contains(scrolling).catch(() => false);
+  field("scrolling").checked = await mayMeasureScrolling();
 }
 
 async function changeScrolling() {

@@ -1,7 +1,9 @@
 // What leaves the browser, looked at on its way: both browsers, the real backend, words that must not be seen.
 import assert from "node:assert/strict";
+import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { BROWSERS } from "./either.mjs";
+import { releaseLike } from "./releases.mjs";
 import { CREDENTIALS, World } from "./support.mjs";
 import { Wiretap } from "./wiretap.mjs";
 
@@ -49,17 +51,14 @@ for (const [name, begin] of Object.entries(BROWSERS)) {
       assert.ok(!(await isSeen("before-consent")) && !(await isSeen("after-no")));
     });
 
-    test("how far a page was seen travels only where the page may be read", async () => {
+    test("how far a page was seen is not measured where the user did not turn that on, on no site", async () => {
       await visitAndSync("http://localhost/long");
       const { tabAggregates, pageVisits } = await account.rows();
-      const depth = (host) => {
+      for (const host of ["localhost", "said-yes.example"]) {
         const visit = pageVisits.find(({ url }) => new URL(url).host === host);
-        return tabAggregates.find((aggregate) => aggregate.page_visit_id === visit.id).scroll_depth_percent;
-      };
-      const measured = depth("localhost");
-      if (name === "Chromium") assert.ok(measured > 20 && measured < 60, `${measured} % of three screens`);
-      else assert.ok(!measured, "Firefox asks for this kind of data by itself");
-      assert.ok(!depth("said-yes.example"));
+        const aggregate = tabAggregates.find(({ page_visit_id }) => page_visit_id === visit.id);
+        assert.ok(!aggregate.scroll_depth_percent, host);
+      }
     });
 
     test("an excluded site and its subdomains are neither recorded nor sent, and a bad entry is told", async () => {
@@ -130,3 +129,27 @@ for (const [name, begin] of Object.entries(BROWSERS)) {
     });
   });
 }
+
+test("Chromium measures how far a page was seen where the user turned that on", async () => {
+  const world = await World.begin();
+  try {
+    const { backend, account } = await world.backend();
+    const tap = await Wiretap.begin(backend);
+    world.endsWith(() => tap.end());
+    // What a click on the browser's own question would give.
+    const extension = await releaseLike(path.join(world.folder, "allowed"), "Chromium", (manifest) => {
+      manifest.host_permissions = manifest.optional_host_permissions;
+    });
+    const browser = await BROWSERS.Chromium(world, { extension, port: tap.port });
+    await browser.signIn(backend.base);
+    await browser.visit("http://measured.example/long");
+    await browser.drain();
+    const [{ scroll_depth_percent }] = (await account.rows()).tabAggregates;
+    assert.ok(
+      scroll_depth_percent > 20 && scroll_depth_percent < 60,
+      `${scroll_depth_percent} % of three screens`,
+    );
+  } finally {
+    await world.end();
+  }
+});

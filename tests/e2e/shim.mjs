@@ -62,7 +62,7 @@ function makeBrowser() {
   const alarms = {};
   const scripts = new Map();
   /** What the user has allowed. */
-  const allowed = { origins: new Set() };
+  const allowed = { origins: new Set(), kinds: null };
   return {
     alarms: {
       made: alarms,
@@ -80,8 +80,13 @@ function makeBrowser() {
     idle: { setDetectionInterval() {}, onStateChanged: event() },
     permissions: {
       allowed,
-      contains: async ({ origins }) => origins.every((origin) => allowed.origins.has(origin)),
-      getAll: async () => ({ origins: [...allowed.origins] }),
+      contains: async ({ origins, data_collection: kinds = [] }) =>
+        origins.every((origin) => allowed.origins.has(origin)) &&
+        kinds.every((kind) => allowed.kinds?.has(kind)),
+      getAll: async () => ({
+        origins: [...allowed.origins],
+        ...(allowed.kinds ? { data_collection: [...allowed.kinds] } : {}),
+      }),
       onAdded: event(),
       onRemoved: event(),
     },

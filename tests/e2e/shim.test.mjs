@@ -50,31 +50,32 @@ test("a browser that forgets its alarms delivers soon after its start, however r
   }
 });
 
-test("how far a page is scrolled is not taken any more once its site may not be read, though it is still open", async () => {
-  const background = await startBackground(({ permissions }) => {
-    permissions.allowed.origins.add("https://harbour.example/*");
-  });
-  scroll(background, "https://harbour.example/tides");
-  await background.settled();
-  assert.deepEqual(kinds(background.told), ["browserStarted", "scrolled"]);
-  background.browser.permissions.allowed.origins.clear();
-  scroll(background, "https://harbour.example/tides");
-  await background.settled();
-  assert.deepEqual(kinds(background.told), ["browserStarted", "scrolled"]);
-});
+/** What the user allows with the setting. */
+const EVERYWHERE = ["http://*/*", "https://*/*"];
 
-test("nor once Firefox's user takes back that kind of data", async () => {
-  const collected = ["websiteActivity"];
-  const background = await startBackground(({ permissions }) => {
+test("how far a page is scrolled is taken only while the user allows it for all sites, though it is still open", async () => {
+  const background = await startBackground(({ permissions, storage }) => {
+    storage.local.kept.settings = { consent: true, answeredAt: 1 };
     permissions.allowed.origins.add("https://harbour.example/*");
-    permissions.getAll = async () => ({ data_collection: [...collected] });
   });
-  scroll(background, "https://harbour.example/tides");
-  await background.settled();
-  collected.length = 0;
-  scroll(background, "https://harbour.example/tides");
-  await background.settled();
-  assert.deepEqual(kinds(background.told), ["browserStarted", "scrolled"]);
+  const { permissions, scripting } = background.browser;
+  const takes = async () => {
+    const before = background.told.length;
+    await permissions.onAdded.tell();
+    scroll(background, "https://harbour.example/tides");
+    await background.settled();
+    return [background.told.length > before, (await scripting.getRegisteredContentScripts()).length > 0];
+  };
+  assert.deepEqual(await takes(), [false, false], "a site that may be read for another reason");
+  EVERYWHERE.forEach((origin) => permissions.allowed.origins.add(origin));
+  assert.deepEqual(await takes(), [true, true]);
+  permissions.allowed.kinds = new Set(["websiteActivity"]);
+  assert.deepEqual(await takes(), [true, true]);
+  permissions.allowed.kinds.clear();
+  assert.deepEqual(await takes(), [false, false], "Firefox's user takes back that kind of data");
+  permissions.allowed.kinds = null;
+  permissions.allowed.origins.delete("https://*/*");
+  assert.deepEqual(await takes(), [false, false]);
 });
 
 test("a page learns at once that the browser keeps the extension from its server, or does so no more", async () => {
