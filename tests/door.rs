@@ -179,6 +179,7 @@ async fn options_that_can_not_be_taken_are_refused_by_name() {
         (json!({ "keepAlive": true }), "keepAlive"),
         (json!({ "armRetry": "soon" }), "armRetry"),
         (json!({ "excludedSites": "example.org" }), "options"),
+        (json!({ "excludedSites": ["example.org", "not a site"] }), "excludedSites[1]"),
     ] {
         let Err(error) = SyncCore::open(js(&options(&changes))).await else { panic!("{changes} was taken") };
         let expected = json!({ "name": "ArgumentError", "code": "invalid_argument", "field": field });

@@ -121,9 +121,18 @@ fn archive_age(days: Option<f64>, otherwise: Millis) -> Result<Millis, JsValue> 
     }
 }
 
+// An entry that excludes nothing would leave the user in a false belief.
+fn check_sites(sites: &[String]) -> Result<(), JsValue> {
+    match sites.iter().position(|site| SiteRules::new([site]).is_empty()) {
+        Some(index) => Err(invalid(&format!("excludedSites[{index}]"), "names no site")),
+        None => Ok(()),
+    }
+}
+
 impl OpenOptions {
     pub(super) fn settings(&self, kept_alive: bool) -> Result<Settings, JsValue> {
         check_server(&self.server_url)?;
+        check_sites(&self.excluded_sites)?;
         self.session.as_ref().map_or(Ok(()), check_session)?;
         Ok(Settings {
             server_url: self.server_url.clone(),
@@ -181,12 +190,7 @@ impl PolicyOptions {
 
 impl SettingsPatch {
     pub(super) fn check(&self) -> Result<(), JsValue> {
-        // An entry that excludes nothing would leave the user in a false belief.
-        for (index, site) in self.excluded_sites.iter().flatten().enumerate() {
-            if SiteRules::new([site]).is_empty() {
-                return Err(invalid(&format!("excludedSites[{index}]"), "names no site"));
-            }
-        }
+        check_sites(self.excluded_sites.as_deref().unwrap_or_default())?;
         archive_age(self.archive_after_days, Policy::default().archive_after)?;
         self.server_url.as_deref().map_or(Ok(()), check_server)
     }

@@ -121,8 +121,6 @@ pub enum ProblemCode {
     WrongAddress,
     /// The address may not be sent to: not https.
     InsecureAddress,
-    /// A record is larger than what may be sent.
-    RecordTooLarge,
     /// The database on this machine fails.
     Storage,
 }
@@ -140,7 +138,6 @@ impl ProblemCode {
             Self::WrongAnswer => "wrong answer",
             Self::WrongAddress => "wrong address",
             Self::InsecureAddress => "insecure address",
-            Self::RecordTooLarge => "record too large",
             Self::Storage => "storage",
         }
     }
@@ -167,7 +164,6 @@ impl ProblemCode {
             Self::InsecureAddress => {
                 "This address is not secure: only https leaves the machine. Check it in the settings."
             }
-            Self::RecordTooLarge => "A record is larger than what may be sent at once.",
             Self::Storage => "The browser's storage fails. Free some disk space, then restart the browser.",
         }
     }
