@@ -694,6 +694,20 @@ async fn a_redirect_confirms_nothing_and_keeps_every_record() {
 }
 
 #[wasm_bindgen_test]
+async fn an_answer_of_fifty_megabytes_is_left_off_early_and_confirms_nothing() {
+    let network = Network::that_floods();
+    let core = open(json!({})).await;
+    record_pairs(&core, 3).await;
+    let report = sync(&core).await;
+    assert_eq!((&report["outcome"], &report["reason"]), (&json!("incomplete"), &json!("wrong answer")));
+    for call in network.calls() {
+        assert_eq!(call["cancelled"], true);
+        assert!(call["megabytes"].as_u64().unwrap() < 8, "{} MB were read", call["megabytes"]);
+    }
+    assert_eq!(status(&core).await["pending"], counts(3, 3));
+}
+
+#[wasm_bindgen_test]
 async fn records_survive_a_new_core_and_are_sent_by_it() {
     let network = Network::that_counts();
     let shared = options(&json!({}));

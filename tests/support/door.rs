@@ -52,6 +52,11 @@ impl Network {
         Self(FakeNetwork::new("redirect", None))
     }
 
+    /// Acknowledges everything in an answer of fifty megabytes.
+    pub fn that_floods() -> Self {
+        Self(FakeNetwork::new("flood", None))
+    }
+
     pub fn that_never_answers() -> Self {
         Self(FakeNetwork::new("silence", None))
     }

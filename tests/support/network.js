@@ -17,6 +17,23 @@ const answers = {
   },
   /** A redirect that is not followed shows status 0 and nothing else; so does an error response. */
   redirect: () => Response.error(),
+  /** Acknowledges everything, and talks on: fifty megabytes, of which it notes how many are taken. */
+  flood: (call) => {
+    const words = { success: true, data: counted(JSON.parse(call.body)) };
+    const beginning = new TextEncoder().encode(`${JSON.stringify(words)}\n`);
+    const megabyte = new Uint8Array(1 << 20).fill(32);
+    call.megabytes = 0;
+    const body = new ReadableStream({
+      start: (stream) => stream.enqueue(beginning),
+      pull(stream) {
+        if (call.megabytes >= 50) return stream.close();
+        call.megabytes += 1;
+        stream.enqueue(megabyte);
+      },
+      cancel: () => void (call.cancelled = true),
+    });
+    return new Response(body);
+  },
   /** Never answers, but gives up when it is told to. */
   silence: (call, signal) =>
     new Promise((_, reject) => {
