@@ -211,6 +211,31 @@ fn every_file_that_a_document_names_exists() {
 }
 
 #[test]
+fn what_a_document_says_to_stand_in_a_file_stands_there() {
+    let mut strangers = Vec::new();
+    let mut found = 0;
+    for document in DOCUMENTS {
+        let text = read(document);
+        let code: Vec<&str> = text.split('`').collect();
+        for place in code.windows(3).filter(|place| place[1].trim() == "in") {
+            let Some(path) =
+                FOLDERS.iter().find_map(|folder| place[2].starts_with(folder).then_some(place[2]))
+            else {
+                continue;
+            };
+            let name = place[0].rsplit("::").next().unwrap().trim_end_matches("()");
+            let file = root().join(path);
+            found += 1;
+            if !file.is_file() || !fs::read_to_string(file).unwrap().contains(name) {
+                strangers.push(format!("{document}: `{}` in `{path}`", place[0]));
+            }
+        }
+    }
+    assert!(found > 20, "the places were not found");
+    assert!(strangers.is_empty(), "\n{}", strangers.join("\n"));
+}
+
+#[test]
 fn a_test_is_known_however_it_is_declared() {
     let mut tests = Tests::default();
     tests.add_rust(
