@@ -86,6 +86,14 @@ fn records_that_the_published_backend_names_cost_at_most_three_requests_each_and
 }
 
 #[test]
+fn more_bad_records_in_a_row_than_may_be_condemned_at_once_block_nobody() {
+    let in_a_row: Vec<usize> = (505..530).collect();
+    for (manner, most_each) in [(Manner::Strict, 3), (Manner::Partial, 3), (Manner::Published, 10)] {
+        check(manner, &in_a_row, Poison::Named, most_each);
+    }
+}
+
+#[test]
 fn a_published_backend_that_refuses_its_first_record_without_a_word_costs_at_most_twenty_each() {
     check(Manner::Published, &AT_THE_HEAD, Poison::Named, 20);
 }

@@ -214,6 +214,49 @@ fn a_wait_beside_a_refused_erase_holds_for_the_uploads_too() {
 }
 
 #[test]
+fn a_server_that_names_everything_in_a_partial_200_condemns_nobody_and_is_not_hammered() {
+    let poison = (0..400).map(|number| (format!("v{number:05}"), Poison::Named)).collect();
+    let scene =
+        Scene::with(Server { manner: Manner::Partial, poison, gives_counts: true, ..Server::default() });
+    let engine = scene.worker();
+    scene.record(&engine, 0..400);
+    scene.sync(&engine);
+    assert!(scene.requests() < 50, "{} requests in the first wake", scene.requests());
+    let first = scene.requests();
+    scene.world.sleep(3_700_000);
+    hourly(&scene, &engine, WAKES);
+    let status = scene.status(&engine);
+    assert_eq!((status.pending.total(), status.quarantined.total()), (800, 0));
+    assert_eq!(status.problem.unwrap().code, "the server refuses");
+    let per_attempt = (scene.requests() - first) as f64 / WAKES as f64;
+    assert!(per_attempt < 4.0, "{per_attempt} requests an attempt");
+    scene.network.server.borrow_mut().poison.clear();
+    hourly(&scene, &engine, WAKES);
+    assert_eq!((scene.stored(), scene.status(&engine).quarantined.total()), (800, 0));
+    scene.assert_balanced(&engine, 800);
+}
+
+#[test]
+fn whom_a_published_backend_blames_is_not_condemned_by_its_sickness() {
+    let poison = [("v00001".to_owned(), Poison::Named)].into();
+    let scene =
+        Scene::with(Server { manner: Manner::Published, poison, gives_counts: true, ..Server::default() });
+    let engine = scene.worker();
+    scene.record(&engine, 0..100);
+    let mut faults = scene.network.faults.borrow_mut();
+    faults.push_back(None);
+    faults.extend(repeat_n(Some(NetworkFault::instead(400, "")), FOR_EVER));
+    drop(faults);
+    hourly(&scene, &engine, WAKES);
+    let status = scene.status(&engine);
+    assert_eq!((status.acknowledged.total(), status.quarantined.total()), (1, 0));
+    scene.network.faults.borrow_mut().clear();
+    hourly(&scene, &engine, WAKES);
+    assert_eq!((scene.stored(), scene.status(&engine).quarantined.total()), (198, 2));
+    scene.assert_balanced(&engine, 200);
+}
+
+#[test]
 fn a_login_is_not_renewed_after_a_no_or_for_somebody_else() {
     type Change = fn(&mut heyho_sync::engine::Settings);
     let changes: [Change; 3] = [

@@ -35,7 +35,7 @@ where
             rest = others;
             let named = first.first().map(|row| (row.head.kind, row.head.id.clone()));
             if let Some((kind, id)) = named {
-                self.try_blamed(first, words_on(&blamed, kind, &id)).await?;
+                self.try_blamed(first, words_on(&blamed, kind, &id), &mut rest).await?;
             }
             if rest.is_empty() {
                 break;
@@ -82,8 +82,14 @@ where
         Ok(staying)
     }
 
-    // Sends a blamed record alone: the server takes it, or it is to blame.
-    async fn try_blamed(&mut self, record: Batch<S::Body>, words: String) -> Result<(), Halt> {
+    // Sends a blamed record alone: the server takes it, or it is to blame. Where it is the server that is to be doubted,
+    // the others wait at the head again: they may be what is tried next.
+    async fn try_blamed(
+        &mut self,
+        record: Batch<S::Body>,
+        words: String,
+        others: &mut Batch<S::Body>,
+    ) -> Result<(), Halt> {
         let parcel = self.prepare(record, &Named::default()).await?;
         if parcel.is_empty() {
             return self.settle_leaving(parcel).await;
@@ -92,7 +98,10 @@ where
         match verdict {
             Verdict::RefusedFor(_) | Verdict::Unexplained | Verdict::PartlyAcknowledged(..) => {
                 self.note_failed(&parcel, &verdict);
-                self.quarantine(parcel.into_batch(), &Refusal::Named(words)).await
+                if !self.state.unexplained.may_condemn() {
+                    self.windows.give_back(std::mem::take(others));
+                }
+                self.condemn(parcel.into_batch(), Refusal::Named(words)).await
             }
             verdict => Box::pin(self.deliver(parcel, verdict)).await,
         }

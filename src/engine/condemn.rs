@@ -5,6 +5,7 @@ use super::sync::Halt;
 use super::upload::{self, Batch, Fates, Parcel};
 use crate::decisions::limits::Adaptive;
 use crate::decisions::suspects::Refusal;
+use crate::decisions::sync_state::SyncState;
 use crate::outbox::Fate;
 use crate::ports::clock::Clock;
 use crate::ports::host::Host;
@@ -25,12 +26,18 @@ where
         self.settle(fates, Box::new(|_| {})).await
     }
 
-    /// The same, with nothing stored since: if that goes on, it is the server that is to be doubted.
-    pub(super) async fn condemn(&mut self, batch: Batch<S::Body>, refusal: &Refusal) -> Result<(), Halt> {
-        let mut ids: Vec<String> = batch.iter().map(|row| row.head.id.clone()).collect();
-        ids.dedup();
-        let fates = self.quarantined(batch, refusal);
-        self.settle(fates, Box::new(|state| state.unexplained.condemned.extend(ids))).await
+    /// The same with a record that failed, and nothing was stored since: if that goes on, it is the server that is to be
+    /// doubted.
+    pub(super) async fn condemn(&mut self, record: Batch<S::Body>, refusal: Refusal) -> Result<(), Halt> {
+        let id = record.first().map(|row| (row.head.kind, row.head.id.clone()));
+        if self.state.unexplained.may_condemn() {
+            let fates = self.quarantined(record, &refusal);
+            let condemned = Box::new(|state: &mut SyncState| {
+                state.unexplained.condemned.extend(id.map(|(_, id)| id));
+            });
+            return self.settle(fates, condemned).await;
+        }
+        self.suspect_all(record, id.map(|id| (id, refusal)).into_iter()).await
     }
 
     fn quarantined(&mut self, batch: Batch<S::Body>, refusal: &Refusal) -> Fates<S::Body> {
@@ -56,10 +63,7 @@ where
             let (record, others): (Batch<S::Body>, _) = staying.into_iter().partition(is_it);
             self.windows.give_back(others);
             self.settle(leaving, Box::new(|_| {})).await?;
-            if self.state.unexplained.may_condemn() {
-                return self.condemn(record, &Refusal::TooLarge).await;
-            }
-            return self.suspect_all(record, id.map(|id| (id, Refusal::TooLarge)).into_iter()).await;
+            return self.condemn(record, Refusal::TooLarge).await;
         }
         let halved = Adaptive::halved(parcel.most_records(), parcel.bytes());
         self.note(Box::new(|state| state.adaptive = halved)).await?;

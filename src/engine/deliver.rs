@@ -311,7 +311,7 @@ where
                 let piece = Piece::Units(units.len());
                 Box::pin(self.compare(older, Some(younger), piece)).await
             }
-            Err(single) if self.server_works(&single) => self.condemn(single, &Refusal::WithoutAWord).await,
+            Err(single) if self.server_works(&single) => self.condemn(single, Refusal::WithoutAWord).await,
             Err(single) => {
                 // Nothing to compare it with here; the next attempt tries it beside the next one.
                 self.windows.give_back(single);

@@ -123,7 +123,7 @@ where
             };
             match split(to_blame, None) {
                 Ok((one, other)) => (older, younger) = (one, Some(other)),
-                Err(single) => return self.condemn(single, &refusal).await,
+                Err(single) => return self.condemn(single, refusal).await,
             }
         }
     }
