@@ -191,6 +191,10 @@ fn a_failing_request_is_tried_three_times_in_a_slice_each_later_than_the_last() 
     assert!(scene.requests() > 3, "a retry needs no new record");
 }
 
+fn busy_for(secs: &str) -> Answer {
+    Answer { status: 429, retry_after: Some(secs.to_owned()), ..Answer::default() }
+}
+
 #[test]
 fn a_servers_wait_outlives_the_worker_and_a_click_but_not_its_end() {
     let scene = Scene::default();
@@ -223,6 +227,44 @@ fn a_clock_that_jumps_a_day_back_does_not_freeze_the_sync() {
     scene.sync(&engine);
     scene.world.sleep(60_000);
     assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+}
+
+#[test]
+fn a_clock_that_is_set_back_after_a_servers_wait_does_not_bring_it_back() {
+    for set_back in [|wall: i64| wall - 86_400_000, |_| 0] {
+        let scene = Scene::default();
+        let engine = scene.worker();
+        scene.record(&engine, 0..1);
+        scene.network.fail_next(NetworkFault::Instead(busy_for("30")));
+        scene.sync(&engine);
+        scene.world.sleep(40_000);
+        assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+        scene.world.set_wall(UnixMillis(set_back(scene.world.wall().0)));
+        scene.record(&engine, 1..2);
+        assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_within_a_servers_wait_neither_prolongs_nor_shortens_it_for_the_worker() {
+    let click = RunOptions { by_hand: true, ..RunOptions::default() };
+    for days in [&[-1_i64] as &[_], &[-1, 1], &[-1, 3], &[1, -1], &[-1, 1, -1]] {
+        let scene = Scene::default();
+        let engine = scene.worker();
+        scene.record(&engine, 0..1);
+        scene.network.fail_next(NetworkFault::Instead(busy_for("600")));
+        scene.sync(&engine);
+        for day in days {
+            scene.world.sleep(100_000);
+            scene.world.set_wall(UnixMillis(scene.world.wall().0 + day * 86_400_000));
+            let report = scene.world.run(engine.sync(click)).unwrap();
+            assert_eq!(report.reason.as_deref(), Some("waiting"), "{days:?}");
+        }
+        assert_eq!(scene.requests(), 1);
+        // A wait that is written down begins anew where the clock went back.
+        scene.world.sleep(700_000);
+        assert_eq!(scene.sync(&engine).outcome, Outcome::Complete, "{days:?}");
+    }
 }
 
 #[test]

@@ -81,15 +81,6 @@ pub fn heeding(earlier: Option<Retry>, asked: Retry, now: UnixMillis) -> Retry {
     earlier.filter(lasts_longer).map_or(asked, |retry| retry.on_clock(now))
 }
 
-/// The later of two waits that a server asked for; else the first.
-pub fn longer(persisted: Option<Retry>, remembered: Option<Retry>) -> Option<Retry> {
-    match (persisted, remembered.filter(|retry| retry.asked_by == AskedBy::Server)) {
-        (Some(persisted), Some(remembered)) if persisted.since >= remembered.since => Some(persisted),
-        (_, Some(remembered)) => Some(remembered),
-        (persisted, None) => persisted,
-    }
-}
-
 /// Our own wait before attempt `attempts + 1`: 1 s, 2 s, 4 s ... up to an hour, each with jitter of ±50 %.
 pub fn own_wait(attempts: u32, random: u64) -> Millis {
     let doublings = attempts.saturating_sub(1).min(20);

@@ -187,6 +187,11 @@ impl From<Cause> for ProblemCode {
 }
 
 impl SyncState {
+    /// Whether a wait began later than now.
+    pub fn is_of_another_clock(&self, now: UnixMillis) -> bool {
+        self.erasures.is_of_another_clock(now) || self.retry.is_some_and(|retry| retry.on_clock(now) != retry)
+    }
+
     /// Notes a problem, keeping its beginning where it stands already.
     pub fn trouble(&mut self, code: ProblemCode, now: UnixMillis) {
         match &mut self.problem {

@@ -269,7 +269,9 @@ where
         let wait = wait.max(self.asked.take());
         let retry = Retry::after_failure(self.state.retry.as_ref(), wait, now, random);
         // Held in memory too: a disk that fails must not make the server be asked again too early.
-        self.engine.heeds.set(Some(retry));
+        if let Some(wait) = wait {
+            self.heed(wait);
+        }
         let failing =
             attempt.and_then(|(parcel, verdict)| failing(self.state.failing.as_ref(), parcel, verdict));
         let timed_out = attempt.filter(|(_, verdict)| {

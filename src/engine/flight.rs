@@ -11,7 +11,7 @@ use super::deliver::Stored;
 use super::slice::Slice;
 use super::sync::{End, Halt};
 use super::upload::{Batch, Named, Parcel, candidate};
-use crate::decisions::backoff::{self, Retry, ServerWait};
+use crate::decisions::backoff::ServerWait;
 use crate::decisions::batch::{self, Candidate};
 use crate::decisions::protocol::Answer;
 use crate::decisions::verdict::{Cause, NoAnswer, Verdict};
@@ -134,9 +134,7 @@ where
 
     // Before anything is settled: a disk that fails at it must not make the server be asked again too early.
     pub(super) fn heed(&self, wait: ServerWait) {
-        let now = self.engine.clock.now();
-        let asked = Retry::after_failure(None, Some(wait), now, 0);
-        self.engine.heeds.set(Some(backoff::heeding(self.engine.heeds.get(), asked, now)));
+        self.engine.heed(self.owner.as_ref().map(|owner| owner.origin.as_str()), wait);
     }
 
     // Says whether there was anything to settle.

@@ -21,6 +21,7 @@ mod slice;
 mod sync;
 mod transfer;
 mod upload;
+mod wait;
 mod windows;
 
 use std::cell::{Cell, RefCell};
@@ -34,7 +35,6 @@ pub use settings::Settings;
 pub use sync::RunOptions;
 pub use transfer::{Bookmark, Exported, Imported, RefusedLine};
 
-use crate::decisions::backoff::Retry;
 use crate::decisions::status::{self, Present, Status};
 use crate::decisions::sync_state::{Problem, ProblemCode};
 use crate::decisions::tracker::TrackerState;
@@ -43,7 +43,7 @@ use crate::ports::clock::Clock;
 use crate::ports::host::Host;
 use crate::ports::store::{Store, StoreError};
 use crate::ports::transport::Transport;
-use crate::words::time::UnixMillis;
+use crate::words::time::{Millis, UnixMillis};
 
 /// The engine over its ports.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ pub struct Engine<S, T, C, H> {
     erased: Cell<u32>,
     // Since when the database has kept nothing, as far as this worker knows: that can't be written down there.
     unkept: Cell<Option<UnixMillis>>,
-    // The last wait, should the database not have taken it.
-    heeds: Cell<Option<Retry>>,
+    // Until when, by the monotonic clock, a server has asked to be left alone.
+    heeds: Cell<Millis>,
     // What the tracker remembers; none before the first event. Events are taken one after another.
     tracker: Mutex<Option<TrackerState>>,
 }
@@ -84,7 +84,7 @@ where
             running: Cell::new(false),
             erased: Cell::new(0),
             unkept: Cell::new(None),
-            heeds: Cell::new(None),
+            heeds: Cell::new(Millis(0)),
             tracker: Mutex::new(None),
         }
     }

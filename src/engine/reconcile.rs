@@ -147,13 +147,11 @@ where
                 },
                 _ => backoff::asked_wait(&answer, now),
             };
-            if wait.is_none() {
-                return Ok(answer);
-            }
+            let Some(asked) = wait else { return Ok(answer) };
+            self.heed(Some(&owner.origin), asked);
             let answered_at = self.clock.now();
             let retry = Retry::after_failure(retry.as_ref(), wait, answered_at, self.clock.random_u64());
-            self.heeds.set(Some(retry));
-            self.heeds.set(self.outbox.heed(retry, answered_at).await?);
+            self.outbox.heed(retry, answered_at).await?;
             break;
         }
         Err(Halt::Because(Stop::Waiting.as_str()))
@@ -167,7 +165,7 @@ where
             address_is_safe: owner::may_be_sent_to(&settings.server_url),
             anything_to_send: true,
             anything_to_erase: false,
-            retry: backoff::longer(retry, self.heeds.get()),
+            retry: self.holding(retry),
             by_hand: true,
         }
     }

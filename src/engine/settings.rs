@@ -12,6 +12,7 @@ use crate::ports::transport::Transport;
 use crate::words::owner::{self, Owner, Session};
 use crate::words::policy::Policy;
 use crate::words::record::sites::SiteRules;
+use crate::words::time::Millis;
 
 /// What the extension has set; it may change at any moment, also while a sync runs.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +40,7 @@ impl Settings {
         Some(Owner { origin: self.origin()?, account: session.account.clone() })
     }
 
-    fn origin(&self) -> Option<String> {
+    pub(super) fn origin(&self) -> Option<String> {
         owner::origin_of(&self.server_url)
     }
 
@@ -106,11 +107,9 @@ where
         let mut after = (*before).clone();
         change(&mut after);
         // A login is good for the server that gave it, and is shown to no other (rule 10); so is a wait.
-        if after.origin() != before.origin() {
-            self.heeds.set(None);
-            if after.session == before.session {
-                after.session = None;
-            }
+        let server_changes = after.origin() != before.origin();
+        if server_changes && after.session == before.session {
+            after.session = None;
         }
         let owner = after.owner();
         let owner_changes = self.outbox.overview().await?.books.owner() != owner.as_ref();
@@ -126,6 +125,9 @@ where
             self.mirror(&books, &state).await;
         }
         *self.settings.borrow_mut() = Rc::new(after);
+        if server_changes {
+            self.heeds.set(Millis(0));
+        }
         self.host.changed();
         Ok(())
     }

@@ -151,8 +151,8 @@ where
             (Err(Halt::Outbox(_)), _) | (_, None) => end,
             // Noted, where it is not yet.
             (Ok(End::Drained), Some(_)) => {
-                if let Some(asked) = self.engine.heeds.get() {
-                    self.engine.outbox.heed(asked, self.engine.clock.now()).await?;
+                if let Some(asked) = self.engine.heeded() {
+                    self.engine.outbox.heed(asked, asked.since).await?;
                 }
                 end
             }

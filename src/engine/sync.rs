@@ -4,7 +4,6 @@ use std::cell::Cell;
 
 use super::preflight::Doubt;
 use super::{Engine, slice};
-use crate::decisions::backoff;
 use crate::decisions::ledger::Books;
 use crate::decisions::report::{Outcome, Report};
 use crate::decisions::schedule::{self, Gate, Situation, Stop};
@@ -47,15 +46,14 @@ where
         let Overview { books, mut state, .. } = self.erase_what_is_left().await?;
         let erased = self.erased.get();
         drop(turn);
-        state.retry = backoff::longer(state.retry, self.heeds.get());
         let settings = self.settings();
         let owner = settings.owner();
         let remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
         let report = Report { started_at, remaining, ..Report::default() };
-        if state.erasures.is_of_another_clock(started_at) {
-            self.outbox.wait_anew(started_at).await?;
-            state.erasures.on_clock(started_at);
+        if state.is_of_another_clock(started_at) {
+            state = self.outbox.wait_anew(started_at).await?;
         }
+        state.retry = self.holding(state.retry);
         let situation = Situation {
             consent: settings.consent,
             paused: settings.paused,
@@ -73,9 +71,6 @@ where
             Gate::NothingToSend => return Ok(report),
             Gate::Stop(stop) => {
                 if stop == Stop::Waiting {
-                    if state.retry.is_some_and(|retry| retry.on_clock(started_at) != retry) {
-                        self.outbox.wait_anew(started_at).await?;
-                    }
                     self.host.arm_retry(Some(schedule::retry_alarm(state.retry.as_ref(), started_at)));
                 }
                 // While nothing can be sent the backlog grows, row by row. What fails is left to the next wake.
@@ -96,9 +91,8 @@ where
             // for: memory ends with the worker.
             Err(failure) => {
                 let healed = self.healed_after(failure.clone()).await;
-                let now = self.clock.now();
-                if let Some(retry) = self.heeds.get().filter(|retry| retry.holds(now, true)) {
-                    let _ = self.outbox.heed(retry, now).await;
+                if let Some(retry) = self.heeded() {
+                    let _ = self.outbox.heed(retry, retry.since).await;
                 }
                 healed.and(Err(failure))
             }

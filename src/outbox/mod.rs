@@ -177,12 +177,12 @@ impl<S: Store> Outbox<S> {
     }
 
     /// Begins a wait anew on a clock that was set back behind its beginning, so that it can end (rule 7).
-    pub async fn wait_anew(&self, now: UnixMillis) -> Result<(), OutboxError> {
+    pub async fn wait_anew(&self, now: UnixMillis) -> Result<SyncState, OutboxError> {
         let note = |state: &mut SyncState| {
             state.retry = state.retry.map(|retry| retry.on_clock(now));
             state.erasures.on_clock(now);
         };
-        self.change_state(None, Box::new(note)).await.map(|_| ())
+        self.change_state(None, Box::new(note)).await
     }
 
     /// Heeds a wait that the server has asked for now, unless it has asked for a later one. Returns which holds.
