@@ -8,7 +8,7 @@ use heyho_sync::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL,
 use heyho_sync::decisions::verdict::NoAnswer;
 use heyho_sync::ports::store::Body;
 use heyho_sync::ports::transport::{Exchange, Packing, Payload, Request, Transport};
-use heyho_sync::words::hash::HashMap;
+use heyho_sync::words::hash::{HashMap, HashSet};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -108,6 +108,8 @@ pub struct Network {
     pub fired: RefCell<Vec<&'static str>>,
     pub in_flight: Cell<usize>,
     pub most_in_flight: Cell<usize>,
+    /// Most uploads that a worker may have in flight together.
+    pub most_together: Cell<usize>,
 }
 
 impl Network {
@@ -131,6 +133,7 @@ impl Network {
             fired: RefCell::default(),
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
+            most_together: Cell::new(3),
         })
     }
 
@@ -230,17 +233,70 @@ impl Network {
         }
         Rc::new(seen)
     }
+
+    // What one worker's uploads in flight may be to each other (rules 3 and 6): few enough, no record in two of them, and
+    // nothing apart from what it refers to, where the server has that not yet and has not offered any order.
+    fn check_beside(&self, seen: &Seen, others: &[Rc<Seen>], url: &str) {
+        let most = self.most_together.get();
+        assert!(others.len() < most, "more than {most} uploads in flight together");
+        if others.is_empty() {
+            return;
+        }
+        let server = self.server_at(url).borrow();
+        let account = server.tokens.get(seen.bearer.as_deref().unwrap_or_default());
+        let stored = account.and_then(|account| server.stored.get(account));
+        let is_there = |id: &str| stored.is_some_and(|rows| rows.contains_key(&('v', id.to_owned())));
+        let (mine, my_aggregates) = (ids(&seen.page_visits), ids(&seen.tab_aggregates));
+        for other in others {
+            let theirs = ids(&other.page_visits);
+            let aggregates = ids(&other.tab_aggregates);
+            let twice = mine.intersection(&theirs).chain(my_aggregates.intersection(&aggregates)).next();
+            assert!(twice.is_none(), "{twice:?} is in two uploads in flight");
+            if server.offered_any_order {
+                continue;
+            }
+            for (from, to) in [(seen, &theirs), (other, &mine)] {
+                let records = from.page_visits.iter().chain(&from.tab_aggregates);
+                let mut sources = records.filter_map(|record| record.refers_to());
+                let apart = sources.find(|id| to.contains(id) && !is_there(id));
+                assert!(apart.is_none(), "{apart:?} is in flight apart from what refers to it");
+            }
+        }
+    }
+}
+
+fn ids(records: &[Rc<Arrived>]) -> HashSet<&str> {
+    records.iter().map(|record| record.id.as_str()).collect()
 }
 
 /// A worker's way to the network. What it has sent arrives even if the worker dies.
 #[derive(Debug, Clone)]
-pub struct Line(pub Rc<Network>);
+pub struct Line {
+    network: Rc<Network>,
+    /// The worker's uploads that are in flight.
+    out: Rc<RefCell<Vec<Rc<Seen>>>>,
+}
 
-struct InFlight<'a>(&'a Network);
+struct InFlight<'a> {
+    line: &'a Line,
+    seen: Rc<Seen>,
+}
+
+impl<'a> InFlight<'a> {
+    fn begin(line: &'a Line, seen: &Rc<Seen>) -> Self {
+        let network = &line.network;
+        network.in_flight.set(network.in_flight.get() + 1);
+        network.most_in_flight.set(network.most_in_flight.get().max(network.in_flight.get()));
+        line.out.borrow_mut().push(Rc::clone(seen));
+        Self { line, seen: Rc::clone(seen) }
+    }
+}
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        let network = &self.line.network;
+        network.in_flight.set(network.in_flight.get() - 1);
+        self.line.out.borrow_mut().retain(|seen| !Rc::ptr_eq(seen, &self.seen));
     }
 }
 
@@ -249,9 +305,9 @@ impl<B: Body + 'static> Transport<B> for Line {
         Box::pin(async move {
             let mut outcome = self.exchange(request).await;
             if let Ok(answer) = &mut outcome
-                && self.0.tells_date.get()
+                && self.network.tells_date.get()
             {
-                answer.date = Some(http_date(START.0 + self.0.world.monotonic()));
+                answer.date = Some(http_date(START.0 + self.network.world.monotonic()));
             }
             outcome
         })
@@ -259,23 +315,27 @@ impl<B: Body + 'static> Transport<B> for Line {
 
     fn compress(&self, payload: Payload<B>) -> Packing<'_> {
         Box::pin(async move {
-            self.0.world.pass(1).await;
+            self.network.world.pass(1).await;
             Some([PACKED, plain(&payload).as_bytes()].concat())
         })
     }
 }
 
 impl Line {
+    /// The line of a new worker.
+    pub fn to(network: &Rc<Network>) -> Self {
+        Self { network: Rc::clone(network), out: Rc::default() }
+    }
+
     async fn exchange<B: Body>(&self, request: Request<B>) -> Result<Answer, NoAnswer> {
-        let network = &*self.0;
+        let network = &*self.network;
         if !request.url.ends_with("/data/sync") {
             return self.ask(&request).await;
         }
         let seen = network.check(&request);
+        network.check_beside(&seen, &self.out.borrow(), &request.url);
         network.seen.borrow_mut().push(Rc::clone(&seen));
-        network.in_flight.set(network.in_flight.get() + 1);
-        network.most_in_flight.set(network.most_in_flight.get().max(network.in_flight.get()));
-        let _in_flight = InFlight(network);
+        let _in_flight = InFlight::begin(self, &seen);
         let fault = network.faults.borrow_mut().pop_front().flatten();
         network.fired.borrow_mut().extend(fault.as_ref().map(NetworkFault::name));
         let deliver = || {
@@ -354,7 +414,7 @@ fn summary(seen: &Seen) -> String {
 impl Line {
     // Everything that is no upload.
     async fn ask<B: Body>(&self, request: &Request<B>) -> Result<Answer, NoAnswer> {
-        let network = &*self.0;
+        let network = &*self.network;
         assert!(network.may_send.get(), "a question while nothing may be sent");
         let route = request.url.split("/api/v1").last().unwrap_or_default().to_owned();
         let body = match &request.payload {
@@ -387,7 +447,7 @@ impl Line {
         fault: Option<NetworkFault>,
         deliver: impl Fn() -> Answer,
     ) -> Result<Answer, NoAnswer> {
-        let network = &*self.0;
+        let network = &*self.network;
         let latency = network.latency_ms.get();
         match fault {
             None => {

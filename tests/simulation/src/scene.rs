@@ -68,7 +68,7 @@ impl<M: Medium> Scene<M> {
         let store = DiskStore { world: Rc::clone(&self.world), disk: Rc::clone(&self.disk), connection };
         let host = SimulatedHost { world: Rc::clone(&self.world), browser: Rc::clone(&self.browser) };
         let clock = SimulatedClock(Rc::clone(&self.world));
-        Engine::new(Outbox::new(store), Line(Rc::clone(&self.network)), clock, host)
+        Engine::new(Outbox::new(store), Line::to(&self.network), clock, host)
     }
 }
 

@@ -50,6 +50,11 @@ impl Arrived {
         let arrived: Self = serde_json::from_str(text).expect("a body that holds no records");
         Self { text: text.to_owned(), ..arrived }
     }
+
+    /// The page visit to which it refers.
+    pub fn refers_to(&self) -> Option<&str> {
+        self.page_visit_id.as_deref().or(self.source_page_visit_id.as_deref())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -355,8 +360,8 @@ impl Server {
         let visits = records.iter().filter(|(kind, _)| *kind == 'v');
         let here: HashSet<&str> = visits.map(|(_, record)| record.id.as_str()).collect();
         let is_missing = |(_, record): &&(char, &Rc<Arrived>)| {
-            let refers_to = record.page_visit_id.as_ref().or(record.source_page_visit_id.as_ref());
-            refers_to.is_some_and(|id| !here.contains(id.as_str()) && !known.contains_key(&('v', id.clone())))
+            let refers_to = record.refers_to();
+            refers_to.is_some_and(|id| !here.contains(id) && !known.contains_key(&('v', id.to_owned())))
         };
         let missing: Vec<String> =
             records.iter().filter(is_missing).map(|(_, record)| record.id.clone()).collect();
