@@ -20,6 +20,13 @@ pub struct Browser {
     pub mirror: RefCell<Option<String>>,
 }
 
+impl Browser {
+    /// An alarm that is due is gone: it wakes once.
+    pub fn fire(&self, now: UnixMillis) {
+        self.alarm.set(self.alarm.get().filter(|at| *at > now));
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct SimulatedHost {
     pub world: Rc<World>,

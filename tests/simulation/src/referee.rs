@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use heyho_sync::decisions::report::Report;
 use heyho_sync::decisions::status::Status;
 use heyho_sync::ports::store::Table;
 use heyho_sync::words::key::RowKey;
 use heyho_sync::words::kind::{Kind, PerKind};
-use heyho_sync::words::policy::MOST_SUSPECTS;
+use heyho_sync::words::policy::{LONGEST_SERVER_WAIT, MOST_SUSPECTS};
 use heyho_sync::words::record::Head;
+use heyho_sync::words::time::Millis;
 
 use crate::model::{Known, Model, account_of, server_of};
 use crate::scene::Scene;
 use crate::server::{RecordKey, Stored};
 use crate::store::Medium;
+
+/// No alarm is further away: the longest wait that a server is believed to ask for, with its jitter.
+const LONGEST_ALARM: Millis = Millis(LONGEST_SERVER_WAIT.0 + LONGEST_SERVER_WAIT.0 / 10);
 
 /// A row of a table, as the referee sees it.
 struct Seat {
@@ -52,6 +57,23 @@ pub async fn holds<M: Medium>(scene: &Scene<M>, (kind, id): &RecordKey, revision
     let kind = if *kind == 'v' { Kind::PageVisit } else { Kind::TabAggregate };
     let rows = scene.disk.rows(Table::Outbox(kind)).await;
     rows.iter().any(|row| row.head.id == *id && u64::from(row.head.revision) == revision)
+}
+
+/// Panics where a sync has ended, records wait that may be sent, and nothing wakes the worker for them in time (rules 7
+/// and 9).
+pub async fn check_alarm<M: Medium>(scene: &Scene<M>, model: &Model, report: &Report) {
+    if !model.records_anything() || model.owner.is_none() {
+        return;
+    }
+    let wait = scene.browser.alarm.get().map(|at| at.since(scene.world.wall()));
+    if wait.is_some_and(|wait| wait <= LONGEST_ALARM) {
+        return;
+    }
+    let waiting =
+        held(&seats(scene).await, &[Table::Outbox(Kind::PageVisit), Table::Outbox(Kind::TabAggregate)]);
+    let is_mine = |key: &&RecordKey| model.known.get(*key).is_some_and(|known| known.owner == model.owner);
+    let mine = waiting.keys().find(is_mine);
+    assert!(mine.is_none(), "{mine:?} waits, and the alarm is armed in {wait:?}: {report:?}");
 }
 
 /// Panics where something is not as promised.

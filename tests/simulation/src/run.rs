@@ -237,6 +237,7 @@ impl<M: Medium> Run<M> {
 
     pub(crate) async fn sync(&mut self, by_hand: bool, polls: u64) {
         self.model.syncs += 1;
+        self.scene.browser.fire(self.scene.world.wall());
         let options = RunOptions { by_hand, ..RunOptions::default() };
         match self.scene.world.live_for(self.engine.sync(options), polls).await {
             End::Died => {
@@ -248,6 +249,7 @@ impl<M: Medium> Run<M> {
             End::Finished(Ok(report)) => {
                 assert!(report.balances(), "the report doesn't balance: {report:?}");
                 assert_eq!(report.reason.is_some(), report.outcome == Outcome::Incomplete, "{report:?}");
+                referee::check_alarm(&self.scene, &self.model, &report).await;
             }
             End::Finished(Err(OutboxError::Store(_))) => {}
             End::Finished(Err(error)) => panic!("a sync ends with {error}"),
