@@ -7,6 +7,7 @@ use heyho_simulation::server::{Manner, Poison, Server};
 use heyho_sync::decisions::sync_state::ProblemCode;
 use heyho_sync::outbox::Aside;
 use heyho_sync::words::kind::PerKind;
+use heyho_sync::words::owner::Session;
 
 const VISITS: usize = 1_000;
 
@@ -274,4 +275,28 @@ fn an_excluded_site_leaves_the_backlog_with_its_aggregates_and_nothing_of_it_is_
     let status = scene.status(&engine);
     assert_eq!((status.discarded.total(), status.acknowledged.total()), (2, 7));
     scene.assert_balanced(&engine, 9);
+}
+
+#[test]
+fn a_probe_hides_nothing_that_stands_before_it_in_its_epoch() {
+    let bad: Vec<(usize, Poison)> = (10..22).map(|number| (number, Poison::Named)).collect();
+    let scene = Scene::with(server(Manner::Strict, &bad));
+    scene.network.server.borrow_mut().tokens.insert("token-2".into(), "user-2".into());
+    let engine = scene.worker();
+    // The daily count, which would put it right, is done.
+    scene.record(&engine, 0..1);
+    scene.sync(&engine);
+    scene.record(&engine, 10..22);
+    let second = Session { access_token: "token-2".into(), ..session("user-2").unwrap() };
+    for session in [Some(second), session("user-1")] {
+        scene.world.run(engine.change_settings(|settings| settings.session = session)).unwrap();
+    }
+    scene.record(&engine, 30..60);
+    for _ in 0..12 {
+        scene.sync(&engine);
+        scene.world.sleep(3_700_000);
+    }
+    let status = scene.status(&engine);
+    assert_eq!((scene.stored(), status.quarantined.total(), status.pending.total()), (62, 24, 0));
+    scene.assert_balanced(&engine, 86);
 }

@@ -236,7 +236,9 @@ impl<B: Body> Windows<B> {
             let mut staying = self.unsettled.of(kind).range(of_epoch.from..of_epoch.to).map(|(key, _)| key);
             let unread = self.unread.map(|unread| *unread.of(kind)).filter(|range| range.from < range.to);
             let unread = unread.map(|range| range.from).filter(|from| from.epoch() == epoch);
-            let behind = leaving.range(of_epoch.from..of_epoch.to).next_back().map(|key| key.next());
+            // A row that was read for a probe alone says nothing of those before it.
+            let read = |key: &&RowKey| self.unsettled.of(kind).contains_key(key);
+            let behind = leaving.range(of_epoch.from..of_epoch.to).rev().find(read).map(|key| key.next());
             let staying = staying.find(|key| !leaving.contains(key)).copied();
             lowest.extend(staying.or(unread).or(behind));
         }
