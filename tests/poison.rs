@@ -300,3 +300,25 @@ fn a_probe_hides_nothing_that_stands_before_it_in_its_epoch() {
     assert_eq!((scene.stored(), status.quarantined.total(), status.pending.total()), (62, 24, 0));
     scene.assert_balanced(&engine, 86);
 }
+
+#[test]
+fn what_comes_after_many_that_are_refused_is_delivered_all_the_same() {
+    for poison in [Poison::Named, Poison::Silent] {
+        let bad: Vec<(usize, Poison)> = (0..12).map(|number| (number, poison)).collect();
+        let scene = Scene::with(server(Manner::Strict, &bad));
+        let engine = scene.worker();
+        scene.record(&engine, 0..12);
+        for _ in 0..24 {
+            scene.sync(&engine);
+            scene.world.sleep(3_700_000);
+        }
+        assert_eq!(scene.status(&engine).quarantined.total(), 0, "{poison:?}");
+        scene.record(&engine, 20..50);
+        for _ in 0..24 {
+            scene.sync(&engine);
+            scene.world.sleep(3_700_000);
+        }
+        let status = scene.status(&engine);
+        assert_eq!((scene.stored(), status.quarantined.total()), (60, 24), "{poison:?}");
+    }
+}

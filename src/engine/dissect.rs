@@ -203,7 +203,7 @@ where
         }
         self.windows.give_back(younger);
         self.windows.hold(older, &unexplained);
-        if unexplained.is_doubtful() {
+        if unexplained.is_doubtful() || unexplained.refuses_all {
             self.note(Box::new(|state| state.unexplained = unexplained)).await?;
             return self.probe_forward().await;
         }
@@ -220,10 +220,11 @@ where
     }
 
     /// So many fail that the server is to be doubted: one record of each of the next windows is tried, and the newest.
-    /// If one is stored, the suspects are condemned by that; if none is, they are as good as all others again.
+    /// If one is stored, the suspects are condemned by that; if none is, they are as good as all others again, and only
+    /// the newest is tried beside the oldest from then on: what is recorded later may be good.
     pub(super) async fn probe_forward(&mut self) -> Result<(), Halt> {
         let stores = self.stores;
-        let mut ranges = self.windows.unread();
+        let mut ranges = self.windows.unread().filter(|_| !self.state.unexplained.refuses_all);
         for _ in 0..PROBED_WINDOWS {
             let Some(some) = ranges else { break };
             let found = self.engine.outbox.window(some, WINDOW_RECORDS).await?;
