@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
+use heyho_simulation::network::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, session, visit};
 use heyho_simulation::server::{Manner, Poison, Server};
 use heyho_sync::decisions::sync_state::ProblemCode;
@@ -321,4 +322,25 @@ fn what_comes_after_many_that_are_refused_is_delivered_all_the_same() {
         let status = scene.status(&engine);
         assert_eq!((scene.stored(), status.quarantined.total()), (60, 24), "{poison:?}");
     }
+}
+
+#[test]
+fn a_record_that_crashes_the_server_is_found_though_others_are_recorded_between_the_attempts() {
+    let scene = Scene::with(server(Manner::Strict, &[(0, Poison::Crash)]));
+    let engine = scene.worker();
+    scene.record(&engine, 0..2);
+    // So long a trouble that a wake has time for one attempt only.
+    scene.network.faults.borrow_mut().extend(std::iter::repeat_n(Some(NetworkFault::LostRequest), 40));
+    while !scene.network.faults.borrow().is_empty() {
+        scene.sync(&engine);
+        scene.world.sleep(7_200_000);
+    }
+    for number in 10..20 {
+        scene.record(&engine, number..number + 1);
+        scene.sync(&engine);
+        scene.world.sleep(7_200_000);
+    }
+    let status = scene.status(&engine);
+    assert_eq!((scene.stored(), status.quarantined.total(), status.pending.total()), (22, 2, 0));
+    scene.assert_balanced(&engine, 24);
 }

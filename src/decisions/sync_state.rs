@@ -34,7 +34,7 @@ pub struct SyncState {
     pub server: ServerMemory,
     /// The batch limit, where trouble has shrunk it.
     pub adaptive: Adaptive,
-    /// The head batch that fails.
+    /// The batch at the head that fails.
     pub failing: Option<Failing>,
     /// Trouble that nobody explains.
     pub unexplained: Unexplained,
@@ -69,11 +69,11 @@ pub struct ServerMemory {
     pub learnt: Learnt,
 }
 
-/// How often one batch has failed in a way that splits it in the end.
+/// How often a batch has failed in a way that splits it in the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failing {
-    /// The batch's id.
-    pub batch: String,
+    /// Its oldest row: it is the same batch with what was recorded behind that meanwhile.
+    pub head: Option<RowKey>,
     /// Answers of 500 and the like.
     pub server_faults: u32,
     /// Confirmations that did not account for every record.

@@ -334,8 +334,8 @@ fn failing<B: crate::ports::store::Body>(
         Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), .. } => (1, 0),
         _ => return earlier.cloned(),
     };
-    let batch = parcel.id().to_owned();
-    let earlier = earlier.filter(|failing| failing.batch == batch);
+    let head = parcel.sent().map(|row| row.key).min();
+    let earlier = earlier.filter(|failing| failing.head == head);
     let (faults, shortfalls) = earlier.map_or((0, 0), |failing| (failing.server_faults, failing.shortfalls));
-    Some(Failing { batch, server_faults: faults + fault.0, shortfalls: shortfalls + fault.1 })
+    Some(Failing { head, server_faults: faults + fault.0, shortfalls: shortfalls + fault.1 })
 }
