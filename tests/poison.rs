@@ -6,9 +6,11 @@ use heyho_simulation::network::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, session, visit};
 use heyho_simulation::server::{Manner, Poison, Server};
 use heyho_sync::decisions::sync_state::ProblemCode;
+use heyho_sync::engine::RunOptions;
 use heyho_sync::outbox::Aside;
 use heyho_sync::words::kind::PerKind;
 use heyho_sync::words::owner::Session;
+use heyho_sync::words::time::Millis;
 
 const VISITS: usize = 1_000;
 
@@ -343,4 +345,23 @@ fn a_record_that_crashes_the_server_is_found_though_others_are_recorded_between_
     let status = scene.status(&engine);
     assert_eq!((scene.stored(), status.quarantined.total(), status.pending.total()), (22, 2, 0));
     scene.assert_balanced(&engine, 24);
+}
+
+#[test]
+fn a_probed_record_that_times_out_is_in_memory_once() {
+    let bad: Vec<(usize, Poison)> = (0..100).chain([300]).map(|number| (number, Poison::Named)).collect();
+    let scene = Scene::with(server(Manner::Strict, &bad));
+    let engine = scene.worker();
+    scene.record(&engine, 0..400);
+    // All of the first batch are named; the first record of the next window is probed.
+    scene.network.faults.borrow_mut().extend([None, Some(NetworkFault::Slow(30_000))]);
+    let options = RunOptions { slice_budget: Some(Millis(120_000)), ..RunOptions::default() };
+    scene.world.run(engine.sync(options)).unwrap();
+    let probed = &scene.network.seen.borrow()[1].page_visits;
+    assert_eq!(probed.iter().map(|visit| visit.id.as_str()).collect::<Vec<_>>(), ["v00300"]);
+    assert_eq!(scene.status(&engine).quarantined.total(), 202);
+    scene.assert_balanced(&engine, 800);
+    settle(&scene, &engine);
+    assert_eq!((scene.stored(), scene.status(&engine).quarantined.total()), (598, 202));
+    scene.assert_balanced(&engine, 800);
 }

@@ -255,16 +255,13 @@ where
         self.give_up(ProblemCode::ServerRefuses, None).await
     }
 
-    // Tries one record out of turn, without its source if that is not on the server yet. If it fails, it stays where it is: one that was read for the probe alone is read again in its turn.
+    // Tries one record out of turn, without its source if that is not on the server yet. If it fails, it stays where it is.
     async fn probe(&mut self, row: Option<Row<S::Body>>) -> Result<(), Halt> {
         let Some(row) = row else { return Ok(()) };
-        let in_memory = self.windows.holds(&row);
-        if in_memory && !self.windows.take_waiting(&row) {
+        if self.windows.holds(&row) && !self.windows.take_waiting(&row) {
             return Ok(());
         }
-        if let Tried::Failed(batch, _) = self.try_part(vec![row]).await?
-            && in_memory
-        {
+        if let Tried::Failed(batch, _) = self.try_part(vec![row]).await? {
             self.windows.give_back(batch);
         }
         Ok(())

@@ -133,10 +133,12 @@ impl<B: Body> Windows<B> {
         batch
     }
 
-    /// Puts rows back where they were.
+    /// Puts rows back where they were; those that were read for a probe alone are read again in their turn.
     pub(super) fn give_back(&mut self, batch: Batch<B>) {
         for row in batch {
-            self.waiting.of_mut(row.head.kind).push(row);
+            if self.holds(&row) {
+                self.waiting.of_mut(row.head.kind).push(row);
+            }
         }
         for kind in Kind::ALL {
             order::by_number(self.waiting.of_mut(kind), |row| row.key.packed());
