@@ -40,26 +40,34 @@ fn clean_run(manner: Manner) -> usize {
 }
 
 fn check(manner: Manner, bad: &[usize], poison: Poison, most_each: usize) {
+    check_of('v', manner, bad, poison, most_each);
+}
+
+/// Where the page visits ("v") or the tab aggregates ("a") with these numbers are bad.
+fn check_of(kind: char, manner: Manner, bad: &[usize], poison: Poison, most_each: usize) {
     let clean = clean_run(manner);
-    let scene = Scene::with(server(manner, &bad.iter().map(|number| (*number, poison)).collect::<Vec<_>>()));
+    let mut server = server(manner, &[]);
+    server.poison = bad.iter().map(|number| (format!("{kind}{number:05}"), poison)).collect();
+    let scene = Scene::with(server);
     let engine = scene.worker();
     scene.record(&engine, 0..VISITS);
     let requests = settle(&scene, &engine);
     let stored = &scene.network.server.borrow().stored["user-1"];
     for number in 0..VISITS {
-        let expected = !bad.contains(&number);
-        assert_eq!(stored.contains_key(&('v', format!("v{number:05}"))), expected, "visit {number}");
-        assert_eq!(stored.contains_key(&('a', format!("a{number:05}"))), expected, "aggregate {number}");
+        let good = !bad.contains(&number);
+        let is_stored = |kind: char| stored.contains_key(&(kind, format!("{kind}{number:05}")));
+        assert_eq!((is_stored('v'), is_stored('a')), (good || kind == 'a', good), "{number}");
     }
     let status = scene.status(&engine);
-    let expected = bad.len() as u64;
-    assert_eq!(status.quarantined, PerKind { page_visits: expected, tab_aggregates: expected });
+    let tab_aggregates = bad.len() as u64;
+    let page_visits = if kind == 'v' { tab_aggregates } else { 0 };
+    assert_eq!(status.quarantined, PerKind { page_visits, tab_aggregates });
     assert_eq!(status.pending.total(), 0);
     scene.assert_balanced(&engine, 2 * VISITS as u64);
     let most = clean + most_each * bad.len();
     assert!(
         requests <= most,
-        "{manner:?} {poison:?} {bad:?}: {requests} requests, {clean} in a clean run, at most {most} allowed"
+        "{kind} {manner:?} {poison:?} {bad:?}: {requests} requests, {clean} in a clean run, at most {most} allowed"
     );
 }
 
@@ -107,6 +115,22 @@ fn records_that_are_refused_without_a_word_cost_at_most_twenty_requests_each() {
     for poison in [Poison::Silent, Poison::Crash] {
         for bad in [SPREAD, IN_A_ROW, AT_THE_HEAD, AT_THE_END] {
             check(Manner::Published, &bad, poison, 20);
+        }
+    }
+}
+
+#[test]
+fn bad_aggregates_cost_no_more_than_bad_visits_and_leave_their_visits_alone() {
+    for bad in [SPREAD, IN_A_ROW, AT_THE_HEAD, AT_THE_END] {
+        for manner in [Manner::Strict, Manner::Partial, Manner::Published] {
+            check_of('a', manner, &bad, Poison::Named, 3);
+        }
+        for (manner, poison) in [
+            (Manner::Strict, Poison::Silent),
+            (Manner::Published, Poison::Silent),
+            (Manner::Strict, Poison::Crash),
+        ] {
+            check_of('a', manner, &bad, poison, 20);
         }
     }
 }
