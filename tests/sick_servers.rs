@@ -117,17 +117,23 @@ fn a_batch_that_was_lost_is_not_blamed_for_what_the_server_does_later() {
 
 #[test]
 fn a_wait_is_heeded_whatever_status_it_comes_with() {
-    for status in [302, 400, 401, 403, 404, 413, 415, 422] {
+    // A fault of the server's own is the records' at the third time.
+    let at_the_third = [500, 501, 520].into_iter().flat_map(|status| [(status, 150, 3), (status, 1, 3)]);
+    let at_once = [302, 400, 401, 403, 404, 413, 415, 422].map(|status| (status, 150, 1));
+    for (status, records, attempts) in at_once.into_iter().chain(at_the_third) {
         let scene = Scene::default();
         let refreshable = Session { refresh_token: Some("refresh-1".into()), ..session("user-1").unwrap() };
         let engine = scene.worker_as(Some(refreshable));
-        scene.record(&engine, 0..150);
+        scene.record(&engine, 0..records);
+        for _ in 1..attempts {
+            scene.network.fail_next(NetworkFault::instead(status, ""));
+        }
         let retry_after = Some("600".to_owned());
         let answer = Answer { status, retry_after, redirected: status == 302, ..Answer::default() };
         scene.network.fail_next(NetworkFault::Instead(answer));
         scene.sync(&engine);
         let (requests, asked) = (scene.requests(), scene.network.asked.borrow().len());
-        assert_eq!(requests, 1, "{status}");
+        assert_eq!(requests, attempts, "{status}");
         let click = RunOptions { by_hand: true, ..RunOptions::default() };
         scene.world.sleep(590_000);
         assert_eq!(
@@ -147,7 +153,79 @@ fn a_wait_is_heeded_whatever_status_it_comes_with() {
             scene.sync(&engine);
             scene.world.sleep(3_700_000);
         }
-        assert_eq!((scene.stored(), scene.rows_left()), (300, 0), "{status}");
+        assert_eq!((scene.stored(), scene.rows_left()), (2 * records, 0), "{status}");
+    }
+}
+
+#[test]
+fn a_wait_is_heeded_while_it_is_looked_for_the_record_that_is_to_blame() {
+    for (status, attempts) in [(400, 1), (500, 3)] {
+        for (records, stored) in [(150, 0), (150, 1), (4, 0), (2, 0), (2, 1)] {
+            let scene = Scene::default();
+            let engine = scene.worker();
+            scene.record(&engine, 0..records);
+            let wait = Answer { status, retry_after: Some("600".into()), ..Answer::default() };
+            let mut faults = scene.network.faults.borrow_mut();
+            faults.extend(repeat_n(Some(NetworkFault::instead(status, "")), attempts));
+            faults.extend(repeat_n(None, stored));
+            faults.push_back(Some(NetworkFault::Instead(wait)));
+            drop(faults);
+            // The network's own referee fails where a request comes too early.
+            scene.sync(&engine);
+            assert_eq!(scene.requests(), attempts + stored + 1, "{status} {records} {stored}");
+            let click = RunOptions { by_hand: true, ..RunOptions::default() };
+            for engine in [engine, scene.worker()] {
+                let report = scene.world.run(engine.sync(click)).unwrap();
+                assert_eq!(report.reason.as_deref(), Some("waiting"), "{status} {records} {stored}");
+                scene.world.sleep(290_000);
+            }
+            let engine = scene.worker();
+            scene.world.sleep(120_000);
+            hourly(&scene, &engine, 10);
+            assert_eq!((scene.stored(), scene.rows_left()), (2 * records, 0), "{status} {records} {stored}");
+        }
+    }
+}
+
+#[test]
+fn a_record_that_always_fails_with_a_wait_blocks_nobody() {
+    for poison in [Poison::Silent, Poison::Crash] {
+        for number in [0, 37, 99] {
+            let abilities = Some(serde_json::json!({ "references_in_any_order": true }));
+            for abilities in [None, abilities] {
+                let poison = [(format!("v{number:05}"), poison)].into();
+                let poison_asks_for = Some("600");
+                let server = Server { poison, poison_asks_for, abilities, ..Server::default() };
+                let scene = Scene::with(server);
+                let engine = scene.worker();
+                scene.record(&engine, 0..120);
+                hourly(&scene, &engine, 60);
+                let status = scene.status(&engine);
+                assert_eq!((scene.stored(), scene.rows_left()), (238, 0), "{number}");
+                assert_eq!(status.quarantined.total(), 2, "{number}");
+                scene.assert_balanced(&engine, 240);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_fails_at_everything_and_asks_for_waits_condemns_nobody() {
+    for status in [400, 500] {
+        let scene = Scene::default();
+        let engine = scene.worker();
+        scene.record(&engine, 0..400);
+        let dead = Answer { status, retry_after: Some("600".into()), ..Answer::default() };
+        scene.network.faults.borrow_mut().extend(repeat_n(Some(NetworkFault::Instead(dead)), FOR_EVER));
+        hourly(&scene, &engine, WAKES);
+        let now = scene.status(&engine);
+        assert_eq!((now.pending.total(), now.quarantined.total()), (800, 0), "{status}");
+        assert_eq!(now.problem.unwrap().code, "the server refuses", "{status}");
+        assert!(scene.requests() <= WAKES + 2, "{status}: {} requests", scene.requests());
+        scene.network.faults.borrow_mut().clear();
+        hourly(&scene, &engine, WAKES);
+        assert_eq!((scene.stored(), scene.status(&engine).quarantined.total()), (800, 0), "{status}");
+        scene.assert_balanced(&engine, 800);
     }
 }
 

@@ -84,8 +84,11 @@ where
                 Verdict::Shortfall => (ProblemCode::WrongAnswer, None),
                 Verdict::Transient { cause, wait } => (cause.into(), wait),
             };
+            let asked = wait.max(self.asked);
             let retry = self.note_trouble(problem, wait, Some((&parcel, &verdict))).await?;
             if self.is_to_be_split(&parcel, &verdict) {
+                // Its halves wait too.
+                self.asked = asked;
                 return self.dissect(parcel.into_batch()).await;
             }
             let pause = retry.left(self.engine.clock.now()).unwrap_or(Millis(0));

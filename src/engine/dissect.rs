@@ -97,9 +97,19 @@ where
         self.keeps_order = true;
         let (mut older, mut younger) = (older, younger);
         loop {
+            if self.asked.is_some() {
+                self.windows.give_back(older);
+                self.windows.give_back(younger.unwrap_or_default());
+                return self.back_off(piece, None).await;
+            }
             let first = self.try_part(older).await?;
             let second = match younger {
-                Some(younger) => self.try_part(younger).await?,
+                Some(younger) if self.asked.is_none() => self.try_part(younger).await?,
+                // Another attempt's, after the wait: the older one must not be in its way then.
+                Some(untried) => {
+                    self.windows.give_back(untried);
+                    Tried::Failed(Batch::new(), Refusal::WithoutAWord)
+                }
                 None => Tried::Nothing,
             };
             let (to_blame, refusal) = match (first, second) {
@@ -151,6 +161,11 @@ where
             let (parcel, verdict) = self.exchange(parcel, true).await?;
             if !matches!(verdict, Verdict::Acknowledged(_)) {
                 self.note_failed(&parcel, &verdict);
+            }
+            if let Verdict::Transient { cause: Cause::Status(500 | 501 | 505..=599), wait: Some(wait) } =
+                verdict
+            {
+                self.must_wait(wait);
             }
             match verdict {
                 Verdict::Acknowledged(tally) => {
@@ -257,7 +272,8 @@ where
 
     // Tries one record out of turn, without its source if that is not on the server yet. If it fails, it stays where it is.
     async fn probe(&mut self, row: Option<Row<S::Body>>) -> Result<(), Halt> {
-        let Some(row) = row else { return Ok(()) };
+        // A server that wants to be left alone is probed no further.
+        let Some(row) = row.filter(|_| self.asked.is_none()) else { return Ok(()) };
         if self.windows.holds(&row) && !self.windows.take_waiting(&row) {
             return Ok(());
         }

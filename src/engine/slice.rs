@@ -171,7 +171,7 @@ where
             if let Some(piece) = self.state.unexplained.next_piece() {
                 self.try_pieces(piece).await?;
             } else if let Some((parcel, verdict)) = self.fly(&mut FuturesUnordered::new()).await? {
-                if self.takes_any_order() && may_be_about_order(&verdict) {
+                if self.asked.is_none() && self.takes_any_order() && may_be_about_order(&verdict) {
                     // The server may have lost that ability: in order from here.
                     self.keeps_order = true;
                     self.windows.give_back(parcel.into_batch());
@@ -266,10 +266,15 @@ where
             && !matches!(verdict, Verdict::Transient { .. } | Verdict::Acknowledged(_))
             && let Some(wait) = backoff::asked_wait(answer, now)
         {
-            self.heed(wait);
-            self.asked = self.asked.max(Some(wait));
+            self.must_wait(wait);
         }
         verdict
+    }
+
+    /// Heeds a wait that the server asks for, and ends the slice with it before another request begins.
+    pub(super) fn must_wait(&mut self, wait: ServerWait) {
+        self.heed(wait);
+        self.asked = self.asked.max(Some(wait));
     }
 
     /// Sends a parcel alone, and judges the answer. A login that is no longer accepted is refreshed once.

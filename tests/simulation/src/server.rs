@@ -93,6 +93,8 @@ pub struct Server {
     /// What was answered under which key, by account.
     pub answers: BTreeMap<(String, String), Answer>,
     pub poison: BTreeMap<String, Poison>,
+    /// What it asks for in `Retry-After` where it fails at a poisoned record.
+    pub poison_asks_for: Option<&'static str>,
     /// What happened here since this was last looked at.
     pub happened: Vec<&'static str>,
     pub stored: BTreeMap<String, BTreeMap<RecordKey, Stored>>,
@@ -121,6 +123,7 @@ impl Default for Server {
             knows_keys: false,
             answers: BTreeMap::new(),
             poison: BTreeMap::new(),
+            poison_asks_for: None,
             happened: Vec::new(),
             stored: BTreeMap::new(),
             tokens: BTreeMap::from([("token-1".into(), "user-1".into())]),
@@ -348,11 +351,13 @@ impl Server {
         if self.poison.is_empty() {
             return None;
         }
-        records.iter().find_map(|(_, record)| match self.poison.get(&record.id) {
+        let failure = records.iter().find_map(|(_, record)| match self.poison.get(&record.id) {
             Some(Poison::Silent) => Some(answer(400, &json!({ "success": false, "errors": [] }))),
             Some(Poison::Crash) => Some(answer(500, &json!({ "success": false }))),
             _ => None,
-        })
+        });
+        let retry_after = self.poison_asks_for.map(str::to_owned);
+        failure.map(|failure| Answer { retry_after, ..failure })
     }
 
     fn references_hold(&mut self, account: &str, records: &[(char, &Rc<Arrived>)]) -> bool {
