@@ -567,6 +567,40 @@ fn a_wait_that_one_server_has_asked_for_does_not_hold_at_the_next() {
 }
 
 #[test]
+fn a_wait_that_the_last_server_asks_for_after_the_change_does_not_hold_at_the_next() {
+    let statuses = [(429, false), (413, false), (401, false), (503, true)];
+    for (status, disk_fails) in statuses {
+        let scene = Scene::default();
+        let engine = scene.worker();
+        scene.record(&engine, 0..1);
+        scene.network.latency_ms.set(50);
+        scene.network.fail_next(NetworkFault::Instead(Answer { status, ..busy_for("86400") }));
+        scene.network.other.borrow_mut().tokens = [("token-9".into(), "user-1".into())].into();
+        let sync = pin!(engine.sync(RunOptions::default()));
+        let change = pin!(async {
+            while scene.requests() == 0 {
+                scene.world.pass(1).await;
+            }
+            let changed = engine.change_settings(|settings| {
+                settings.server_url = SERVER_URLS[1].to_owned();
+                let access_token = "token-9".into();
+                settings.session = Some(Session { access_token, ..session("user-1").unwrap() });
+            });
+            changed.await.unwrap();
+            if disk_fails {
+                let fault = StorageFault::Fails(StoreError::Failed("AbortError".into()));
+                scene.disk.faults.borrow_mut().push_back(fault);
+            }
+        });
+        let (report, ()) = scene.world.run(join(sync, change));
+        assert_eq!(report.is_err(), disk_fails);
+        scene.record(&engine, 1..2);
+        assert_eq!(scene.sync(&engine).outcome, Outcome::Complete, "{status}");
+        assert_eq!(scene.network.other.borrow().stored["user-1"].len(), 2, "{status}");
+    }
+}
+
+#[test]
 fn an_excluded_site_is_not_kept_from_the_moment_it_is_excluded() {
     let scene = Scene::default();
     let engine = scene.worker();

@@ -156,7 +156,7 @@ where
             tallies.push((stored.records, stored.tally));
         }
         let settings = self.engine.settings();
-        let origin = self.owner.as_ref().map(|owner| owner.origin.clone()).unwrap_or_default();
+        let origin = self.origin();
         let in_vain = self.preflight.in_vain;
         let settled: HashSet<RowKey> =
             Kind::ALL.into_iter().flat_map(|kind| fates.of(kind).iter().map(|(row, _)| row.key)).collect();
@@ -281,9 +281,14 @@ where
             matches!(verdict, Verdict::Transient { cause: Cause::NoAnswer(NoAnswer::TimedOut), .. })
         });
         let halved = timed_out.map(|(parcel, _)| Adaptive::halved(parcel.most_records(), parcel.bytes()));
+        let origin = self.origin();
         self.note(Box::new(|state| {
-            state.retry = Some(retry);
             state.last_attempt_at = Some(now);
+            // Another server may have been set meanwhile: what this one says is none of that one's business.
+            if state.server.origin != origin {
+                return;
+            }
+            state.retry = Some(retry);
             state.failing = failing;
             state.adaptive = halved.unwrap_or(state.adaptive);
             state.trouble(problem, now);

@@ -134,7 +134,7 @@ where
 
     // Before anything is settled: a disk that fails at it must not make the server be asked again too early.
     pub(super) fn heed(&self, wait: ServerWait) {
-        self.engine.heed(self.owner.as_ref().map(|owner| owner.origin.as_str()), wait);
+        self.engine.heed(&self.origin(), wait);
     }
 
     // Says whether there was anything to settle.

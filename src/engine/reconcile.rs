@@ -148,10 +148,10 @@ where
                 _ => backoff::asked_wait(&answer, now),
             };
             let Some(asked) = wait else { return Ok(answer) };
-            self.heed(Some(&owner.origin), asked);
+            self.heed(&owner.origin, asked);
             let answered_at = self.clock.now();
             let retry = Retry::after_failure(retry.as_ref(), wait, answered_at, self.clock.random_u64());
-            self.outbox.heed(retry, answered_at).await?;
+            self.outbox.heed(&owner.origin, retry).await?;
             break;
         }
         Err(Halt::Because(Stop::Waiting.as_str()))

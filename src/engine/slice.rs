@@ -152,7 +152,7 @@ where
             // Noted, where it is not yet.
             (Ok(End::Drained), Some(_)) => {
                 if let Some(asked) = self.engine.heeded() {
-                    self.engine.outbox.heed(asked, asked.since).await?;
+                    self.engine.outbox.heed(&self.origin(), asked).await?;
                 }
                 end
             }
@@ -207,6 +207,11 @@ where
         } else {
             None
         }
+    }
+
+    /// The origin of the server that the slice sends to.
+    pub(super) fn origin(&self) -> String {
+        self.owner.as_ref().map(|owner| owner.origin.clone()).unwrap_or_default()
     }
 
     /// Whether a wait ends within the slice.

@@ -91,8 +91,8 @@ where
             // for: memory ends with the worker.
             Err(failure) => {
                 let healed = self.healed_after(failure.clone()).await;
-                if let Some(retry) = self.heeded() {
-                    let _ = self.outbox.heed(retry, retry.since).await;
+                if let (Some(origin), Some(retry)) = (self.settings().origin(), self.heeded()) {
+                    let _ = self.outbox.heed(&origin, retry).await;
                 }
                 healed.and(Err(failure))
             }

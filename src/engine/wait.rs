@@ -34,10 +34,10 @@ where
     }
 
     /// Heeds one that the server of this origin asks for now. Returns until when; never if another server is set by now.
-    pub(super) fn heed(&self, origin: Option<&str>, wait: ServerWait) -> Millis {
+    pub(super) fn heed(&self, origin: &str, wait: ServerWait) -> Millis {
         let wait = wait.0.min(LONGEST_SERVER_WAIT);
         let until = Millis(self.clock.monotonic().0.saturating_add(wait.0));
-        if self.settings().origin().as_deref() == origin {
+        if self.settings().origin().as_deref() == Some(origin) {
             self.heeds.set(self.heeds.get().max(until));
         }
         until

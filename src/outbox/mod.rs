@@ -185,10 +185,15 @@ impl<S: Store> Outbox<S> {
         self.change_state(None, Box::new(note)).await
     }
 
-    /// Heeds a wait that the server has asked for now, unless it has asked for a later one. Returns which holds.
-    pub async fn heed(&self, asked: Retry, now: UnixMillis) -> Result<Option<Retry>, OutboxError> {
-        let note = |state: &mut SyncState| state.retry = Some(backoff::heeding(state.retry, asked, now));
-        self.change_state(None, Box::new(note)).await.map(|state| state.retry)
+    /// Heeds a wait that the server of `origin` asks for now, unless it has asked for a later one or another server is
+    /// set by now.
+    pub async fn heed(&self, origin: &str, asked: Retry) -> Result<(), OutboxError> {
+        let note = |state: &mut SyncState| {
+            if state.server.origin == origin {
+                state.retry = Some(backoff::heeding(state.retry, asked, asked.since));
+            }
+        };
+        self.change_state(None, Box::new(note)).await.map(|_| ())
     }
 
     /// Takes over the sync: raises the fencing token, so that a settlement of an earlier holder fails, and returns it.
