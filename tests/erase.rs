@@ -327,6 +327,61 @@ fn an_erase_needs_no_consent_and_no_end_of_a_pause_but_a_login() {
 }
 
 #[test]
+fn an_erase_renews_its_login_without_consent_and_during_a_pause() {
+    type Change = fn(&mut heyho_sync::engine::Settings);
+    let changes: [Change; 2] = [|settings| settings.consent = false, |settings| settings.paused = true];
+    for change in changes {
+        for can_refresh in [true, false] {
+            let scene = Scene::with(Server { can_refresh, ..Server::default() });
+            let refreshable =
+                Session { refresh_token: Some("refresh-1".into()), ..session("user-1").unwrap() };
+            let engine = scene.worker_as(Some(refreshable));
+            record(&scene, &engine, mixed(0..4));
+            scene.sync(&engine);
+            scene.world.run(engine.change_settings(change)).unwrap();
+            erase(&scene, &engine, forgotten());
+            scene.network.server.borrow_mut().tokens.clear();
+            let start = scene.world.monotonic();
+            let mut waits = Vec::new();
+            while scene.world.monotonic() < start + 86_400_000 {
+                scene.sync(&engine);
+                let Some(alarm) = scene.browser.alarm.get() else { break };
+                waits.push(alarm.since(scene.world.wall()).0);
+                scene.world.sleep(waits[waits.len() - 1]);
+            }
+            let status = scene.status(&engine);
+            if can_refresh {
+                assert_eq!((erases(&scene).len(), status.erasing.len(), waits.len()), (2, 0, 0));
+            } else {
+                assert_eq!(status.problem.unwrap().code, "sign in again");
+                assert!((20..60).contains(&erases(&scene).len()), "{} in a day", erases(&scene).len());
+                assert!(waits[waits.len() - 1] >= 1_800_000, "{waits:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wait_beside_one_erase_holds_for_the_next() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    record(&scene, &engine, mixed(0..4));
+    scene.sync(&engine);
+    for site in ["a.example", "b.example"] {
+        erase(&scene, &engine, Scope::Site(site.into()));
+    }
+    let refused = protocol::Answer { status: 404, retry_after: Some("600".into()), ..Default::default() };
+    fail_next_erase(&scene, NetworkFault::Instead(refused));
+    scene.sync(&engine);
+    scene.world.sleep(590_000);
+    scene.sync(&engine);
+    assert_eq!(erases(&scene).len(), 1);
+    scene.world.sleep(120_000);
+    scene.sync(&engine);
+    assert_eq!(erases(&scene).len(), 2);
+}
+
+#[test]
 fn every_account_that_is_known_here_is_asked_with_its_own_login() {
     let scene = Scene::default();
     let engine = scene.worker();

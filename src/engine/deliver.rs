@@ -69,7 +69,7 @@ where
                 }
                 Verdict::Unexplained => return self.dissect(parcel.into_batch()).await,
                 Verdict::TooLarge => return self.too_large(parcel).await,
-                Verdict::LoginExpired if self.refresh_once().await? => {
+                Verdict::LoginExpired if self.refresh_once(self.must_stop(0)).await? => {
                     (parcel, verdict) = self.exchange(parcel, true).await?;
                     continue;
                 }

@@ -4,7 +4,7 @@ use super::slice::Slice;
 use super::sync::{End, Halt};
 use super::{Engine, EngineError};
 use crate::decisions::erasure::{Intent, Scope, Search};
-use crate::decisions::schedule::{self, Stop};
+use crate::decisions::schedule;
 use crate::decisions::sync_state::ProblemCode;
 use crate::decisions::tracker::{self, Step, TrackerState};
 use crate::decisions::verdict::{Cause, Sent, Verdict};
@@ -109,7 +109,7 @@ where
         let begun = self.engine.clock.now();
         for intent in self.state.erasures.due(&owner, begun, self.options.by_hand) {
             let mut verdict = self.exchange_erase(&intent).await?;
-            if verdict == Verdict::LoginExpired && self.refresh_once().await? {
+            if verdict == Verdict::LoginExpired && self.refresh_once(self.must_stop_erasing(0)).await? {
                 verdict = self.exchange_erase(&intent).await?;
             }
             let now = self.engine.clock.now();
@@ -141,10 +141,10 @@ where
     }
 
     async fn exchange_erase(&mut self, intent: &Intent) -> Result<Verdict, Halt> {
-        let settings = self.engine.settings();
-        if settings.owner() != self.owner {
-            return Err(Halt::End(End::Stopped(Stop::SignedOut)));
+        if let Some(stop) = self.must_stop_erasing(0) {
+            return Err(Halt::End(End::Stopped(stop)));
         }
+        let settings = self.engine.settings();
         let request = Request {
             url: format!("{}/data/erase", settings.server_url.trim_end_matches('/')),
             bearer: settings.session.as_ref().map(|session| session.access_token.clone()),

@@ -158,7 +158,9 @@ where
                 }
                 return Ok(());
             }
-            if answer.is_some_and(|answer| answer.status == 401) && self.refresh_once().await? {
+            if answer.is_some_and(|answer| answer.status == 401)
+                && self.refresh_once(self.must_stop(0)).await?
+            {
                 continue;
             }
             if attempt >= ATTEMPTS_IN_A_SLICE || !self.has_time_for(PAUSE_BETWEEN_QUESTIONS) {

@@ -188,13 +188,20 @@ where
     /// Asked before every request: the user may have changed their mind, the time may be over.
     pub(super) fn must_stop(&self, in_flight: u64) -> Option<Stop> {
         let settings = self.engine.settings();
-        let owner = settings.owner();
-        let batches = self.report.batches + in_flight;
         if !settings.consent {
             Some(Stop::ConsentMissing)
         } else if settings.paused {
             Some(Stop::Paused)
-        } else if owner.is_none() || owner != self.owner {
+        } else {
+            self.must_stop_erasing(in_flight)
+        }
+    }
+
+    /// The same of what needs no consent and no end of a pause: an erase, and the login for it.
+    pub(super) fn must_stop_erasing(&self, in_flight: u64) -> Option<Stop> {
+        let owner = self.engine.settings().owner();
+        let batches = self.report.batches + in_flight;
+        if owner.is_none() || owner != self.owner {
             Some(Stop::SignedOut)
         } else if self.engine.erased.get() != self.erased {
             Some(Stop::SettingsChanged)
@@ -290,7 +297,7 @@ where
     ) -> Result<(Parcel<S::Body>, Verdict), Halt> {
         let (parcel, outcome) = self.start(parcel, again, 0)?.await;
         let verdict = self.judge(&parcel, outcome);
-        if verdict == Verdict::LoginExpired && self.refresh_once().await? {
+        if verdict == Verdict::LoginExpired && self.refresh_once(self.must_stop(0)).await? {
             let (parcel, outcome) = self.start(parcel, true, 0)?.await;
             let verdict = self.judge(&parcel, outcome);
             return Ok((parcel, verdict));
@@ -298,9 +305,10 @@ where
         Ok((parcel, verdict))
     }
 
-    /// Renews the login, at most once a slice. A wait that the server asks for instead ends the slice.
-    pub(super) async fn refresh_once(&mut self) -> Result<bool, Halt> {
-        if let Some(stop) = self.must_stop(0) {
+    /// Renews the login, at most once a slice, unless the slice must `stop`. A wait that the server asks for instead ends
+    /// the slice.
+    pub(super) async fn refresh_once(&mut self, stop: Option<Stop>) -> Result<bool, Halt> {
+        if let Some(stop) = stop {
             return Err(Halt::End(End::Stopped(stop)));
         }
         if std::mem::replace(&mut self.refreshed, true) {
