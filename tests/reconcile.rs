@@ -3,13 +3,16 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
+use std::pin::pin;
+
 use heyho_simulation::network::NetworkFault;
-use heyho_simulation::scene::{Scene, TestEngine, aggregate, session, visit};
+use heyho_simulation::scene::{Scene, TestEngine, aggregate, join, session, visit};
 use heyho_simulation::server::{Poison, Server};
 use heyho_sync::decisions::erasure::Scope;
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::reconcile::{Day, Reconciliation};
 use heyho_sync::decisions::report::Outcome;
+use heyho_sync::engine::{RunOptions, Settings};
 use heyho_sync::outbox::Aside;
 use heyho_sync::ports::store::{Change, Document, Query, Store, StoreError, Table};
 use heyho_sync::words::kind::PerKind;
@@ -238,6 +241,97 @@ fn an_expired_login_is_refreshed_once() {
         let expected = if can_refresh { None } else { Some("sign in again") };
         assert_eq!((found.reason, missing(&found).total()), (expected, 0));
     }
+}
+
+fn refreshable() -> Option<Session> {
+    Some(Session { refresh_token: Some("refresh-1".into()), ..session("user-1").unwrap() })
+}
+
+#[test]
+fn an_expired_login_that_comes_with_a_wait_is_refreshed_after_it() {
+    let scene = scene();
+    let engine = scene.worker_as(refreshable());
+    let expired = Answer { status: 401, retry_after: Some("600".into()), ..Answer::default() };
+    scene.network.question_faults.borrow_mut().push_back(Some(NetworkFault::Instead(expired)));
+    assert_eq!(reconcile(&scene, &engine).reason, Some("waiting"));
+    assert_eq!(asked(&scene), ["/data/sync/capabilities"]);
+}
+
+#[test]
+fn no_login_is_refreshed_for_a_comparison_after_a_no() {
+    type Change = fn(&mut Settings);
+    let changes: [(Change, _); 3] = [
+        (|settings| settings.consent = false, "consent missing"),
+        (|settings| settings.paused = true, "paused"),
+        (|settings| settings.session = None, "signed out"),
+    ];
+    for (change, reason) in changes {
+        let scene = scene();
+        let engine = scene.worker_as(refreshable());
+        scene.record(&engine, 0..5);
+        scene.sync(&engine);
+        scene.network.server.borrow_mut().tokens.clear();
+        scene.network.asked.borrow_mut().clear();
+        let comparison = pin!(engine.reconcile());
+        let change = pin!(async {
+            while !asked(&scene).contains(&"/data/sync/known".to_owned()) {
+                scene.world.pass(1).await;
+            }
+            engine.change_settings(change).await.unwrap();
+        });
+        let slow = Some(NetworkFault::Slow(50));
+        scene.network.question_faults.borrow_mut().extend([None, None, slow]);
+        let (found, ()) = scene.world.run(join(comparison, change));
+        assert_eq!(found.unwrap().reason, Some(reason));
+        assert_eq!(asked(&scene), ["/data/sync/capabilities", "/data/sync/status", "/data/sync/known"]);
+    }
+}
+
+#[test]
+fn a_login_is_refreshed_once_for_a_sync_and_a_comparison_beside_it() {
+    let scene = scene();
+    scene.network.server.borrow_mut().can_refresh = true;
+    let engine = scene.worker_as(refreshable());
+    scene.record(&engine, 0..4);
+    scene.sync(&engine);
+    scene.record(&engine, 4..8);
+    scene.network.server.borrow_mut().tokens.clear();
+    let slow = || Some(NetworkFault::Slow(500));
+    scene.network.question_faults.borrow_mut().extend([None, slow(), slow(), slow()]);
+    scene.network.latency_ms.set(500);
+    let sync = pin!(engine.sync(RunOptions::default()));
+    let comparison = pin!(engine.reconcile());
+    let (report, found) = scene.world.run(join(sync, comparison));
+    assert_eq!(report.unwrap().outcome, Outcome::Complete);
+    assert_eq!(found.unwrap().reason, None);
+    let refreshed = asked(&scene).iter().filter(|route| *route == "/auth/refresh").count();
+    assert_eq!(refreshed, 1);
+}
+
+#[test]
+fn a_wait_that_a_question_is_answered_with_holds_for_a_sync_at_work_and_for_the_next_worker() {
+    let scene = scene();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    scene.sync(&engine);
+    scene.record(&engine, 1..1_000);
+    scene.network.latency_ms.set(50);
+    let sync = pin!(engine.sync(RunOptions::default()));
+    let comparison = pin!(async {
+        while scene.requests() < 4 {
+            scene.world.pass(1).await;
+        }
+        let busy = Answer { status: 429, retry_after: Some("600".into()), ..Answer::default() };
+        scene.network.question_faults.borrow_mut().push_back(Some(NetworkFault::Instead(busy)));
+        engine.reconcile().await.unwrap()
+    });
+    // The network's own referee fails where an upload comes too early.
+    let (report, found) = scene.world.run(join(sync, comparison));
+    assert_eq!((report.unwrap().reason.as_deref(), found.reason), (Some("waiting"), Some("waiting")));
+    let engine = scene.worker();
+    assert_eq!(scene.sync(&engine).reason.as_deref(), Some("waiting"));
+    scene.world.sleep(700_000);
+    assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
 }
 
 #[test]

@@ -158,6 +158,7 @@ where
         let settings = self.engine.settings();
         let origin = self.origin();
         let in_vain = self.preflight.in_vain;
+        let retry = self.engine.heeded();
         let settled: HashSet<RowKey> =
             Kind::ALL.into_iter().flat_map(|kind| fates.of(kind).iter().map(|(row, _)| row.key)).collect();
         let mut outlived: Vec<RowKey> = self.doubted().filter(|key| !settled.contains(key)).collect();
@@ -170,7 +171,8 @@ where
                 outlived.dedup();
                 outlived.truncate(MOST_OUTLIVED);
                 state.outlived = outlived;
-                state.retry = None;
+                // A comparison beside it may have been asked to wait.
+                state.retry = retry;
                 state.problem = None;
                 state.doubtful &= !in_vain;
                 state.undelivered_since = None;
@@ -270,10 +272,13 @@ where
         let now = self.engine.clock.now();
         let random = self.engine.clock.random_u64();
         let wait = wait.max(self.asked.take());
-        let retry = Retry::after_failure(self.state.retry.as_ref(), wait, now, random);
+        let mut retry = Retry::after_failure(self.state.retry.as_ref(), wait, now, random);
         // Held in memory too: a disk that fails must not make the server be asked again too early.
         if let Some(wait) = wait {
             self.heed(wait);
+        }
+        if let Some(holding) = self.engine.holding(Some(retry)) {
+            retry = Retry { attempts: retry.attempts, ..holding };
         }
         let failing =
             attempt.and_then(|(parcel, verdict)| failing(self.state.failing.as_ref(), parcel, verdict));

@@ -133,8 +133,8 @@ where
     }
 
     // Before anything is settled: a disk that fails at it must not make the server be asked again too early.
-    pub(super) fn heed(&self, wait: ServerWait) {
-        self.engine.heed(&self.origin(), wait);
+    pub(super) fn heed(&mut self, wait: ServerWait) {
+        self.heeds = self.heeds.max(self.engine.heed(&self.origin(), wait));
     }
 
     // Says whether there was anything to settle.

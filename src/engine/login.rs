@@ -67,11 +67,15 @@ where
             payload: Payload::Json(serde_json::json!({ "refresh_token": token }).to_string()),
             timeout: settings.policy.request_timeout,
         };
-        // Another run, or the user, may have renewed it meanwhile.
+        // Another run, or the user, may have renewed it meanwhile, or while another refresh was waited for.
         let is_newer = |now: Option<&Session>| {
             now.is_some_and(|now| now.account == session.account && now.access_token != session.access_token)
         };
         let has_newer = || is_newer(self.settings().session.as_ref());
+        let _turn = self.refreshing.lock().await;
+        if self.settings().session != settings.session {
+            return Ok(has_newer());
+        }
         let Ok(answer) = self.transport.send(request).await else { return Ok(has_newer()) };
         if answer.status != 200 || answer.redirected {
             return match backoff::asked_wait(&answer, self.clock.now()) {

@@ -54,6 +54,8 @@ pub struct Engine<S, T, C, H> {
     host: H,
     settings: RefCell<Rc<Settings>>,
     changing: Mutex<()>,
+    // One at a time: a refresh token may be good for one time only.
+    refreshing: Mutex<()>,
     running: Cell<bool>,
     // How often something was erased here.
     erased: Cell<u32>,
@@ -81,6 +83,7 @@ where
             host,
             settings: RefCell::default(),
             changing: Mutex::new(()),
+            refreshing: Mutex::new(()),
             running: Cell::new(false),
             erased: Cell::new(0),
             unkept: Cell::new(None),

@@ -124,37 +124,46 @@ where
         route: &str,
         question: Option<String>,
     ) -> Result<Answer, Halt> {
-        for attempt in 1.. {
+        let (mut expired, mut renewed) = (false, false);
+        loop {
             let now = self.clock.now();
             let settings = self.settings();
             if let Gate::Stop(stop) = schedule::gate(&self.situation(&settings, owner, retry), now) {
                 return Err(Halt::Because(stop.as_str()));
             }
-            let request = Request {
-                url: format!("{}/data/sync/{route}", settings.server_url.trim_end_matches('/')),
-                bearer: settings.session.as_ref().map(|session| session.access_token.clone()),
-                idempotency_key: None,
-                payload: question.clone().map_or(Payload::Nothing, Payload::Json),
-                timeout: settings.policy.request_timeout,
-            };
-            let answer = self.transport.send(request).await.map_err(|_| NO_ANSWER)?;
-            let wait = match answer.status {
-                200 => return Ok(answer),
-                401 => match self.refresh_login().await {
-                    Ok(true) if attempt == 1 => continue,
+            let asked = if std::mem::take(&mut expired) {
+                match self.refresh_login().await {
+                    Ok(true) if !std::mem::replace(&mut renewed, true) => continue,
                     Ok(_) => return Err(Halt::Because(ProblemCode::SignInAgain.as_str())),
-                    Err(wait) => Some(wait),
-                },
-                _ => backoff::asked_wait(&answer, now),
+                    Err(asked) => asked,
+                }
+            } else {
+                let request = Request {
+                    url: format!("{}/data/sync/{route}", settings.server_url.trim_end_matches('/')),
+                    bearer: settings.session.as_ref().map(|session| session.access_token.clone()),
+                    idempotency_key: None,
+                    payload: question.clone().map_or(Payload::Nothing, Payload::Json),
+                    timeout: settings.policy.request_timeout,
+                };
+                let answer = self.transport.send(request).await.map_err(|_| NO_ANSWER)?;
+                let asked = backoff::asked_wait(&answer, now).filter(|_| answer.status != 200);
+                expired = answer.status == 401;
+                match asked {
+                    None if expired && renewed => {
+                        return Err(Halt::Because(ProblemCode::SignInAgain.as_str()));
+                    }
+                    None if expired => continue,
+                    None => return Ok(answer),
+                    Some(asked) => asked,
+                }
             };
-            let Some(asked) = wait else { return Ok(answer) };
             self.heed(&owner.origin, asked);
             let answered_at = self.clock.now();
-            let retry = Retry::after_failure(retry.as_ref(), wait, answered_at, self.clock.random_u64());
+            let random = self.clock.random_u64();
+            let retry = Retry::after_failure(retry.as_ref(), Some(asked), answered_at, random);
             self.outbox.heed(&owner.origin, retry).await?;
-            break;
+            return Err(Halt::Because(Stop::Waiting.as_str()));
         }
-        Err(Halt::Because(Stop::Waiting.as_str()))
     }
 
     fn situation(&self, settings: &Settings, owner: &Owner, retry: Option<Retry>) -> Situation {

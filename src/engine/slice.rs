@@ -68,6 +68,8 @@ pub(super) struct Slice<'a, S: Store, T, C, H> {
     pub(super) width: usize,
     /// The wait that the server has asked for in an answer after which the slice would go on.
     pub(super) asked: Option<ServerWait>,
+    /// What the engine heeds for the slice's own requests, or has heeded before.
+    pub(super) heeds: Millis,
 }
 
 /// The failures of a row within a slice.
@@ -131,6 +133,7 @@ where
             suspects_tried_at: None,
             width: 1,
             asked: None,
+            heeds: engine.heeds.get(),
         }
     }
 
@@ -205,7 +208,7 @@ where
             Some(Stop::SignedOut)
         } else if self.engine.erased.get() != self.erased {
             Some(Stop::SettingsChanged)
-        } else if self.asked.is_some() {
+        } else if self.asked.is_some() || self.engine.heeds.get() > self.heeds {
             Some(Stop::Waiting)
         } else if self.options.max_batches.is_some_and(|most| batches >= most) {
             Some(Stop::EnoughBatches)
