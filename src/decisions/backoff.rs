@@ -110,9 +110,13 @@ pub fn asked_wait(answer: &Answer, now: UnixMillis) -> Option<ServerWait> {
 /// Dates are measured from the server's own `Date` where it gives one, so that this machine's clock doesn't matter.
 pub fn server_wait(answer: &Answer, body_secs: Option<f64>, now: UnixMillis) -> Option<ServerWait> {
     let server_now = answer.date.as_deref().and_then(http_date).unwrap_or(now);
+    // A browser joins two headers with a comma. That in a date stands behind the day's name alone, which says nothing.
     let from_header = answer.retry_after.as_deref().and_then(|text| {
-        let text = text.trim();
-        number::decimal(text).and_then(span_of_secs).or_else(|| Some(http_date(text)?.since(server_now)))
+        let waits = text.split(',').map(str::trim);
+        let wait = |text| {
+            number::decimal(text).and_then(span_of_secs).or_else(|| Some(http_date(text)?.since(server_now)))
+        };
+        waits.filter_map(wait).max()
     });
     let from_reset = answer.rate_limit_reset.as_deref().and_then(|text| {
         let secs = number::decimal(text.trim()).filter(|secs| secs.is_finite())?;
@@ -145,7 +149,7 @@ fn span_of_secs(secs: f64) -> Option<Millis> {
 pub fn http_date(text: &str) -> Option<UnixMillis> {
     let parts: Vec<&str> = text.split([' ', ',', '-']).filter(|part| !part.is_empty()).collect();
     let (day, month, year, clock) = match *parts.as_slice() {
-        [_, day, month, year, clock, "GMT"] | [_, month, day, clock, year] => (day, month, year, clock),
+        [.., day, month, year, clock, "GMT"] | [_, month, day, clock, year] => (day, month, year, clock),
         _ => return None,
     };
     let month = MONTHS.iter().zip(1..).find_map(|(name, number)| (*name == month).then_some(number))?;
@@ -246,6 +250,12 @@ mod tests {
         assert_eq!(wait(&answer(429, None, Some("1700000030000.5")), None), Some(30_001));
         assert_eq!(wait(&answer(503, Some("Tue, 14 Nov 2023 22:14:20 GMT"), None), None), Some(60_000));
         assert_eq!(wait(&answer(200, None, Some("30")), None), None);
+        // Two headers, as a browser hands them on.
+        assert_eq!(wait(&answer(429, Some("60, 120"), None), None), Some(120_000));
+        let (seconds, date, other) =
+            ("30", "Tue, 14 Nov 2023 22:14:20 GMT", "Tuesday, 14-Nov-23 22:15:20 GMT");
+        assert_eq!(wait(&answer(503, Some(&format!("{seconds}, {date}")), None), None), Some(60_000));
+        assert_eq!(wait(&answer(503, Some(&format!("{date},{other}, soon")), None), None), Some(120_000));
         for nonsense in ["soon", "-5", "NaN", "inf", ""] {
             assert_eq!(wait(&answer(429, Some(nonsense), Some(nonsense)), None), None, "{nonsense}");
         }
