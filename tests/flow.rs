@@ -423,6 +423,47 @@ fn a_reset_forgets_backoff_and_problems_and_keeps_every_record_and_what_is_known
 }
 
 #[test]
+fn a_reset_forgets_no_wait_that_a_server_has_asked_for() {
+    let scene = Scene::default();
+    let engine = scene.worker();
+    scene.record(&engine, 0..1);
+    scene.network.fail_next(NetworkFault::Instead(busy_for("600")));
+    scene.sync(&engine);
+    scene.world.run(engine.outbox().reset()).unwrap();
+    for engine in [engine, scene.worker()] {
+        assert_eq!(scene.sync(&engine).reason.as_deref(), Some("waiting"));
+        assert!(scene.status(&engine).next_attempt_at.is_some());
+    }
+    let engine = scene.worker();
+    scene.world.sleep(700_000);
+    assert_eq!(scene.sync(&engine).outcome, Outcome::Complete);
+}
+
+#[test]
+fn a_sync_that_can_not_even_begin_is_tried_again() {
+    // It fails to begin a wait anew on a clock that was set back, or to read at all.
+    for set_back in [true, false] {
+        let scene = Scene::default();
+        let engine = scene.worker();
+        scene.record(&engine, 0..1);
+        scene.network.fail_next(NetworkFault::Instead(busy_for("600")));
+        if set_back {
+            scene.sync(&engine);
+            scene.world.set_wall(UnixMillis(scene.world.wall().0 - 86_400_000));
+        }
+        scene.browser.alarm.set(None);
+        let broken = StoreError::Failed("AbortError".into());
+        if set_back {
+            scene.disk.faults.borrow_mut().push_back(StorageFault::Fails(broken));
+        } else {
+            scene.disk.read_faults.borrow_mut().push_back(Some(broken));
+        }
+        assert!(scene.world.run(engine.sync(RunOptions::default())).is_err());
+        assert!(scene.browser.alarm.get().is_some(), "{set_back}");
+    }
+}
+
+#[test]
 fn a_record_is_found_where_it_is_by_its_id_or_by_a_part_of_its_pages_address() {
     let scene = Scene::default();
     let engine = scene.worker();

@@ -43,7 +43,12 @@ where
     pub async fn sync(&self, options: RunOptions) -> Result<Report, OutboxError> {
         let started_at = self.clock.now();
         let turn = self.changing.lock().await;
-        let Overview { books, mut state, .. } = self.erase_what_is_left().await?;
+        // What fails before anything began is tried again too.
+        let again = |failure: OutboxError| {
+            self.host.arm_retry(Some(schedule::retry_alarm(None, started_at)));
+            failure
+        };
+        let Overview { books, mut state, .. } = self.erase_what_is_left().await.map_err(again)?;
         let erased = self.erased.get();
         drop(turn);
         let settings = self.settings();
@@ -51,7 +56,7 @@ where
         let remaining = owner.as_ref().map(|owner| books.pending_of(owner)).unwrap_or_default();
         let report = Report { started_at, remaining, ..Report::default() };
         if state.is_of_another_clock(started_at) {
-            state = self.outbox.wait_anew(started_at).await?;
+            state = self.outbox.wait_anew(started_at).await.map_err(again)?;
         }
         state.retry = self.holding(state.retry);
         let situation = Situation {
@@ -82,7 +87,7 @@ where
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         }
         let running = Running::begin(&self.running);
-        let Some(lock) = self.take_lock().await? else {
+        let Some(lock) = self.take_lock().await.map_err(again)? else {
             self.host.arm_retry(Some(schedule::retry_alarm(None, started_at)));
             return Ok(stopped(report, Stop::AnotherSyncer.as_str()));
         };

@@ -20,7 +20,7 @@ pub use settle::{Fate, Settlement};
 
 use documents::{Documents, parse};
 
-use crate::decisions::backoff::{self, Retry};
+use crate::decisions::backoff::{self, AskedBy, Retry};
 use crate::decisions::ledger::{Books, BooksError};
 use crate::decisions::sync_state::{ServerMemory, SyncState};
 use crate::decisions::tracker::TrackerState;
@@ -248,11 +248,13 @@ impl<S: Store> Outbox<S> {
             .await
     }
 
-    /// Forgets progress, backoff and problems, and keeps every record.
+    /// Forgets progress, our own backoff and problems, and keeps every record.
     pub async fn reset(&self) -> Result<(), OutboxError> {
         self.take_over(Box::new(|state| {
             *state = SyncState {
                 token: state.token,
+                // Our own backoff goes; a server's wait is never undercut (rule 7).
+                retry: state.retry.filter(|retry| retry.asked_by == AskedBy::Server),
                 last_success_at: state.last_success_at,
                 // A server that has counted once is not believed without counts again (rule 1).
                 server: std::mem::take(&mut state.server),
