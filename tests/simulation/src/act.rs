@@ -82,12 +82,45 @@ pub enum Act {
     ServerHeals,
     /// The user compares the books with the server; the worker may die meanwhile.
     Compare { polls: u64 },
+    /// Something else answers the next uploads, of all that can: a status, and perhaps a wait.
+    Answers { status: u64, wait: u64, times: u64, after: u64 },
+    /// The same for the next questions.
+    QuestionAnswers { status: u64, wait: u64, times: u64 },
+    /// Something is wrong with the server's answers to the next uploads.
+    AnswersAltered { flaw: u64, times: u64, after: u64 },
+    /// From now on requests take up to so much longer, one more, another less.
+    Latencies { most_ms: u64, salt: u64 },
+    /// The user compares while an upload is out.
+    SyncWhileComparing { after_ms: i64 },
+    /// Batches hold at most so many records of a kind, and at most so many are in flight together.
+    Narrow { records: u64, together: u64 },
+    /// When the faults stop, the worker lives on, and only its alarms wake it.
+    LiveOn,
     /// Whatever the run lacks of its least number of records and faults.
     Minimum { salt: u64 },
 }
 
 /// The acts of a seed: at least 200 records, three faults and two syncs.
 pub fn script(random: &Random) -> Vec<Act> {
+    let mut acts = plain_script(random);
+    for _ in 0..1 + random.below(2) {
+        let at = 2 + random.below(acts.len() as u64 - 2) as usize;
+        acts.insert(at, rarer(random));
+    }
+    if random.chance(40) {
+        acts.insert(1, Act::Latencies { most_ms: 1 << random.below(10), salt: random.next() });
+    }
+    if random.chance(20) {
+        acts.insert(1, Act::Narrow { records: 10 + random.below(30), together: 1 + random.below(3) });
+    }
+    if random.chance(25) {
+        acts.push(Act::LiveOn);
+    }
+    acts
+}
+
+/// The acts that a seed had before there were those of [`rarer`]: what seeds of the corpus are kept for they tell so.
+pub fn plain_script(random: &Random) -> Vec<Act> {
     let mut acts = vec![Act::SignIn { account: 0 }];
     let length = 10 + random.below(12);
     let mut units = 0;
@@ -150,6 +183,16 @@ fn act(random: &Random, units: &mut u64) -> Act {
         104 => Act::DiscardArchived { which: random.next() },
         105..108 => Act::AbilitiesChange { server: random.below(2), salt: random.next() },
         _ => fault(random),
+    }
+}
+
+fn rarer(random: &Random) -> Act {
+    let (times, after) = (1 + random.below(3), random.below(4));
+    match random.below(10) {
+        0..5 => Act::Answers { status: random.below(18), wait: random.below(6), times, after },
+        5..7 => Act::QuestionAnswers { status: random.below(18), wait: random.below(6), times },
+        7..9 => Act::AnswersAltered { flaw: random.below(3), times: 1 + random.below(6), after: 0 },
+        _ => Act::SyncWhileComparing { after_ms: random.below(60) as i64 },
     }
 }
 

@@ -1,12 +1,12 @@
-//! `simulate -- --seeds N [--seed S] [--corpus]`: plays seeds, first those that once failed, or replays one; shortens the
-//! story of what fails.
+//! `simulate -- --seeds N [--seed S] [--corpus] [--plain]`: plays seeds, first those that once failed, or replays one;
+//! shortens the story of what fails.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use heyho_simulation::act::{Act, script};
+use heyho_simulation::act::{Act, plain_script, script};
 use heyho_simulation::model::{EVENTS, FAULTS};
 use heyho_simulation::random::Random;
 use heyho_simulation::run::{Account, MINIMUM, play};
@@ -19,8 +19,12 @@ const CORPUS: &str = include_str!("../corpus.txt");
 /// In so many seeds everything that can happen does.
 const ENOUGH_SEEDS: u64 = 10_000;
 
-fn acts_of(seed: u64) -> Vec<Act> {
-    script(&Random::new(seed))
+/// A seed, and whether it is played without what was added to the acts since the corpus began.
+type Story = (u64, bool);
+
+fn acts_of((seed, plain): Story) -> Vec<Act> {
+    let random = Random::new(seed);
+    if plain { plain_script(&random) } else { script(&random) }
 }
 
 fn outcome(seed: u64, acts: &[Act]) -> Result<Account, String> {
@@ -31,8 +35,8 @@ fn outcome(seed: u64, acts: &[Act]) -> Result<Account, String> {
 }
 
 // The whole run of a seed, which must hold what every run is to hold.
-fn whole(seed: u64) -> Result<Account, String> {
-    let account = outcome(seed, &acts_of(seed))?;
+fn whole(story: Story) -> Result<Account, String> {
+    let account = outcome(story.0, &acts_of(story))?;
     match account.is_enough() {
         true => Ok(account),
         false => Err(format!("too little happens: {account:?}")),
@@ -72,9 +76,10 @@ fn argument(name: &str) -> Option<u64> {
     arguments.next().and_then(|value| value.parse().ok())
 }
 
-fn corpus() -> impl Iterator<Item = u64> {
+// Both ways: most were found before there was the other.
+fn corpus() -> impl Iterator<Item = Story> {
     let seeds = CORPUS.lines().filter_map(|line| line.split_whitespace().next());
-    seeds.filter_map(|seed| seed.parse().ok())
+    seeds.filter_map(|seed| seed.parse().ok()).flat_map(|seed| [(seed, true), (seed, false)])
 }
 
 /// What all runs together came to.
@@ -96,18 +101,18 @@ impl Total {
 
     // Plays the seeds, until five have failed.
     #[allow(clippy::print_stdout, reason = "a command that tells its result")]
-    fn play(&mut self, seeds: impl Iterator<Item = u64>) {
-        for seed in seeds {
+    fn play(&mut self, stories: impl Iterator<Item = Story>) {
+        for (seed, plain) in stories {
             self.seeds += 1;
-            let Err(why) = whole(seed).map(|account| self.add(account)) else { continue };
+            let Err(why) = whole((seed, plain)).map(|account| self.add(account)) else { continue };
             self.failures += 1;
-            let story = shortest(seed, acts_of(seed), &why);
+            let story = shortest(seed, acts_of((seed, plain)), &why);
             println!("seed {seed} fails: {why}");
             if let Err(shortened) = outcome(seed, &story) {
                 println!("  the shortest story that fails: {shortened}");
                 story.iter().for_each(|act| println!("    {act:?}"));
             }
-            println!("  replay: npm run simulate -- --seed {seed}");
+            println!("  replay: npm run simulate -- --seed {seed}{}", if plain { " --plain" } else { "" });
             if self.failures >= 5 {
                 break;
             }
@@ -139,8 +144,8 @@ impl Total {
 }
 
 #[allow(clippy::print_stdout, reason = "a command that tells its result")]
-fn replay(seed: u64) {
-    let acts = acts_of(seed);
+fn replay((seed, plain): Story) {
+    let acts = acts_of((seed, plain));
     if let Err(why) = outcome(seed, &acts) {
         let story = shortest(seed, acts, &why);
         let _ = catch_unwind(|| play(seed, &story, Some(|line| println!("{line}"))));
@@ -151,6 +156,7 @@ fn replay(seed: u64) {
 fn main() -> ExitCode {
     let first = argument("--seed").unwrap_or(1);
     let seeds = argument("--seeds").unwrap_or(1);
+    let plain = std::env::args().any(|argument| argument == "--plain");
     std::panic::set_hook(Box::new(|_| {}));
     let mut total = Total::default();
     if std::env::args().any(|argument| argument == "--corpus") {
@@ -158,11 +164,11 @@ fn main() -> ExitCode {
         println!("{} seeds of the corpus, {} failed", total.seeds, total.failures);
     }
     if seeds == 1 && argument("--seed").is_some() {
-        replay(first);
+        replay((first, plain));
     }
     let begun = Instant::now();
     if total.failures < 5 {
-        total.play(first..first + seeds);
+        total.play((first..first + seeds).map(|seed| (seed, plain)));
     }
     println!("{seeds} seeds from {first}, {:.0} a second", seeds as f64 / begun.elapsed().as_secs_f64());
     total.tell();

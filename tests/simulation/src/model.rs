@@ -14,23 +14,30 @@ pub const SERVERS: u64 = 2;
 pub const SITES: u64 = 5;
 
 /// The faults: what nobody wants and what must do no harm.
-pub const FAULTS: [&str; 33] = [
+pub const FAULTS: [&str; 45] = [
     "account switch",
     "account switch during an upload",
+    "answer counts too many",
     "answer cut off after commit",
     "answer lost after commit",
+    "answer names records twice",
+    "answer names what was never sent",
     "answer replaced after commit",
     "answer too late",
     "capture during an upload",
     "clock a day back",
     "clock a day on",
     "clock in 1970",
+    "comparison during an upload",
     "compressed body refused",
     "death in a capture",
     "death in a comparison",
     "death in a sync",
     "exclusion during an upload",
     "frozen syncer",
+    "gateway fails",
+    "latencies differ",
+    "no such route",
     "order demanded in spite of the offer",
     "preflight fails",
     "question fails",
@@ -38,11 +45,16 @@ pub const FAULTS: [&str; 33] = [
     "record refused",
     "refused for months",
     "request lost",
+    "request refused for its content",
+    "request refused for its time",
     "second syncer",
     "server change",
     "server change during an upload",
     "slow answer",
     "token ends",
+    "wait as a date",
+    "wait asked for by a question's answer",
+    "wait beside another status",
     "write fails",
     "write told as failed",
     "write: connection closed",
@@ -51,7 +63,7 @@ pub const FAULTS: [&str; 33] = [
 ];
 
 /// What else happens: ordinary life.
-pub const EVENTS: [&str; 23] = [
+pub const EVENTS: [&str; 27] = [
     "abilities change",
     "archive discarded",
     "archive restored",
@@ -75,6 +87,10 @@ pub const EVENTS: [&str; 23] = [
     "revision",
     "server heals",
     "sign-out",
+    "small batches",
+    "uploads together",
+    "uploads together in order",
+    "worker lives on",
 ];
 
 /// An account on a server, as one number.
@@ -114,6 +130,8 @@ pub struct Known {
     pub site: u64,
     /// The server refuses it.
     pub poison: bool,
+    /// It has refused it at some time.
+    pub was_poison: bool,
     /// The chance that made its latest body: the same makes the same.
     pub chance: u64,
 }
@@ -139,8 +157,8 @@ pub struct Model {
     pub may_archive: bool,
     /// A worker froze with requests out, which came minutes later.
     pub very_late_requests: bool,
-    /// An answer was forged that can condemn an innocent record.
-    pub forged_refusals: bool,
+    /// The last worker lives on when the faults stop.
+    pub lives_on: bool,
     /// What happened, by name.
     pub fired: BTreeMap<&'static str, u64>,
     pub syncs: u64,

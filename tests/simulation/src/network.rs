@@ -9,10 +9,12 @@ use heyho_sync::decisions::verdict::NoAnswer;
 use heyho_sync::ports::store::Body;
 use heyho_sync::ports::transport::{Exchange, Packing, Payload, Request, Transport};
 use heyho_sync::words::hash::{HashMap, HashSet};
+use heyho_sync::words::policy::LONGEST_SERVER_WAIT;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
+use crate::random::Random;
 use crate::scene::SERVER_URLS;
 use crate::server::{Arrived, Server};
 use crate::world::{START, World};
@@ -28,10 +30,25 @@ pub enum NetworkFault {
     Slow(i64),
     /// Something else answers in the server's place.
     Instead(Answer),
+    /// The same, and it asks to be left alone until so many seconds from then, as a date.
+    InsteadUntil(Answer, i64),
     /// The server works on it, and this is told in place of its answer.
     AnswerReplaced(Answer),
+    /// The server works on it, and its answer is told with something wrong in it.
+    AnswerAltered(Flaw),
     /// The server works on it, and the connection breaks within the answer.
     AnswerCutOff,
+}
+
+/// What is wrong with a server's answer to an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// It names a record that was never sent.
+    Stranger,
+    /// It names records twice.
+    Doubled,
+    /// It counts more than was sent.
+    Exceeding,
 }
 
 impl NetworkFault {
@@ -42,6 +59,17 @@ impl NetworkFault {
 
     fn name(&self) -> &'static str {
         match self {
+            Self::InsteadUntil(..) => "wait as a date",
+            Self::Instead(answer) if !matches!(answer.status, 429 | 503) && asked_secs(answer).is_some() => {
+                "wait beside another status"
+            }
+            Self::Instead(Answer { status: 404 | 405, .. }) => "no such route",
+            Self::Instead(Answer { status: 408 | 425, .. }) => "request refused for its time",
+            Self::Instead(Answer { status: 415 | 422, .. }) => "request refused for its content",
+            Self::Instead(Answer { status: 502 | 504, .. }) => "gateway fails",
+            Self::AnswerAltered(Flaw::Stranger) => "answer names what was never sent",
+            Self::AnswerAltered(Flaw::Doubled) => "answer names records twice",
+            Self::AnswerAltered(Flaw::Exceeding) => "answer counts too many",
             Self::LostRequest => "request lost",
             Self::LostAnswer => "answer lost after commit",
             Self::Slow(ms) if *ms >= 25_000 => "answer too late",
@@ -100,6 +128,12 @@ pub struct Network {
     pub may_send: Cell<bool>,
     /// Nothing may be sent before these moments, by the world's monotonic clock: a server has asked for it.
     not_before_ms: [Cell<i64>; 2],
+    /// The longest of the waits that were asked for.
+    pub longest_wait_ms: Cell<i64>,
+    /// Answers that may condemn innocent records: each one at most.
+    pub forged: Cell<u64>,
+    /// By how much the time that a request and its answer take differs from one to the next.
+    pub latencies: RefCell<Option<(Random, u64)>>,
     /// Most bytes that a request may have.
     pub most_bytes: Cell<usize>,
     /// Hears of every request and what came of it.
@@ -128,6 +162,9 @@ impl Network {
             forbidden: RefCell::default(),
             may_send: Cell::new(true),
             not_before_ms: Default::default(),
+            longest_wait_ms: Cell::default(),
+            forged: Cell::default(),
+            latencies: RefCell::default(),
             most_bytes: Cell::new(512 * 1024),
             tell: Cell::new(None),
             fired: RefCell::default(),
@@ -158,11 +195,41 @@ impl Network {
 
     // Notes the wait that an answer asks for.
     fn heed(&self, url: &str, answer: &Answer) {
-        let body_secs =
-            serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| body["retry_after"].as_i64());
-        let header_secs = answer.retry_after.as_ref().and_then(|secs| secs.parse::<i64>().ok());
-        if let Some(secs) = body_secs.max(header_secs) {
-            self.not_before_ms[index_of(url)].set(self.world.monotonic() + secs * 1000);
+        if let Some(secs) = asked_secs(answer) {
+            self.must_wait(url, secs * 1000);
+        }
+    }
+
+    fn must_wait(&self, url: &str, ms: i64) {
+        let moment = &self.not_before_ms[index_of(url)];
+        moment.set(moment.get().max(self.world.monotonic() + ms));
+        self.longest_wait_ms.set(self.longest_wait_ms.get().max(ms));
+    }
+
+    // The end of a wait, told as a date. Without the server's own date a client whose clock runs ahead can't know when
+    // that is; one whose clock is behind waits longer, but no longer than it believes a server.
+    fn date_of_wait(&self, url: &str, secs: i64) -> String {
+        let now = START.0 + self.world.monotonic();
+        let end = http_date(now + secs * 1000);
+        let ahead = self.world.wall().0 - now;
+        if self.tells_date.get() || ahead <= 0 {
+            // A date has whole seconds.
+            self.must_wait(url, secs * 1000 - 1000);
+        }
+        if !self.tells_date.get() && ahead < 0 {
+            self.longest_wait_ms.set(LONGEST_SERVER_WAIT.0);
+        }
+        end
+    }
+
+    // What an upload or its answer takes beyond what all take.
+    fn latency_beyond(&self) -> i64 {
+        self.latencies.borrow().as_ref().map_or(0, |(random, most)| random.below(*most) as i64)
+    }
+
+    fn note_forged(&self, answer: &Answer) {
+        if matches!(answer.status, 200 | 400 | 413 | 422 | 500) {
+            self.forged.set(self.forged.get() + 1);
         }
     }
 
@@ -243,6 +310,9 @@ impl Network {
             return;
         }
         let server = self.server_at(url).borrow();
+        let in_order =
+            if server.offered_any_order { "uploads together" } else { "uploads together in order" };
+        self.fired.borrow_mut().push(in_order);
         let account = server.tokens.get(seen.bearer.as_deref().unwrap_or_default());
         let stored = account.and_then(|account| server.stored.get(account));
         let is_there = |id: &str| stored.is_some_and(|rows| rows.contains_key(&('v', id.to_owned())));
@@ -351,7 +421,7 @@ impl Line {
                 None => server.upload(&bearer, key, &seen.page_visits, &seen.tab_aggregates),
             }
         };
-        let latency = network.latency_ms.get();
+        let latency = network.latency_ms.get() + network.latency_beyond();
         network.world.pass(latency).await;
         let outcome = self.travel(&request, fault, deliver).await;
         if let Some(tell) = network.tell.get() {
@@ -435,6 +505,8 @@ impl Line {
             &["question fails"]
         };
         network.fired.borrow_mut().extend(fault.iter().flat_map(|_| names.iter().copied()));
+        let waits = fault.as_ref().map(NetworkFault::name).filter(|name| name.starts_with("wait "));
+        network.fired.borrow_mut().extend(waits.map(|_| "wait asked for by a question's answer"));
         network.world.pass(1).await;
         let bearer = request.bearer.clone().unwrap_or_default();
         let deliver = || server.borrow_mut().answer_question(&route, &bearer, &body);
@@ -452,7 +524,7 @@ impl Line {
         match fault {
             None => {
                 let answer = deliver();
-                network.world.pass(0).await;
+                network.world.pass(network.latency_beyond()).await;
                 Ok(answer)
             }
             Some(NetworkFault::LostRequest) => Err(NoAnswer::Network),
@@ -467,8 +539,14 @@ impl Line {
                 if ms >= request.timeout.0 { Err(NoAnswer::TimedOut) } else { Ok(answer) }
             }
             Some(NetworkFault::Instead(answer)) => {
+                network.note_forged(&answer);
                 network.heed(&request.url, &answer);
                 Ok(answer)
+            }
+            Some(NetworkFault::InsteadUntil(answer, secs)) => {
+                network.note_forged(&answer);
+                let retry_after = Some(network.date_of_wait(&request.url, secs));
+                Ok(Answer { retry_after, ..answer })
             }
             Some(NetworkFault::AnswerCutOff) => {
                 deliver();
@@ -476,8 +554,49 @@ impl Line {
             }
             Some(NetworkFault::AnswerReplaced(answer)) => {
                 deliver();
+                network.note_forged(&answer);
+                Ok(answer)
+            }
+            Some(NetworkFault::AnswerAltered(flaw)) => {
+                let answer = altered(deliver(), flaw);
+                network.note_forged(&answer);
                 Ok(answer)
             }
         }
     }
+}
+
+// The wait that an answer asks for in seconds.
+fn asked_secs(answer: &Answer) -> Option<i64> {
+    let body_secs =
+        serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| body["retry_after"].as_i64());
+    let header_secs = answer.retry_after.as_ref().and_then(|secs| secs.parse::<i64>().ok());
+    body_secs.max(header_secs)
+}
+
+// The answer with a flaw, where it has what the flaw is about.
+fn altered(mut answer: Answer, flaw: Flaw) -> Answer {
+    let Ok(mut body) = serde_json::from_str::<Value>(&answer.body) else { return answer };
+    let lists = ["/failed_records", "/data/validation_errors"];
+    match flaw {
+        Flaw::Stranger | Flaw::Doubled => {
+            for list in lists {
+                let Some(Value::Array(named)) = body.pointer_mut(list) else { continue };
+                if flaw == Flaw::Stranger {
+                    named.insert(0, json!({ "id": "stranger", "record_id": "stranger", "message": "bad" }));
+                } else {
+                    named.extend_from_within(..);
+                }
+            }
+        }
+        Flaw::Exceeding => {
+            for name in ["/data/page_visits_synced", "/data/tab_aggregates_synced"] {
+                if let Some(count) = body.pointer_mut(name) {
+                    *count = json!(count.as_u64().unwrap_or_default() + 1);
+                }
+            }
+        }
+    }
+    answer.body = body.to_string();
+    answer
 }

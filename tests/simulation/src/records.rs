@@ -63,6 +63,7 @@ impl Model {
             refers_to: plan.refers_to,
             site: plan.site,
             poison: poison.is_some(),
+            was_poison: poison.is_some(),
             chance: plan.chance,
         });
         if plan.revision >= known.possible {

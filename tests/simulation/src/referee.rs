@@ -92,6 +92,14 @@ pub async fn judge<M: Medium>(scene: &Scene<M>, model: &Model, status: &Status) 
         let visit = known.refers_to.as_ref().filter(|_| key.0 == 'a').map(|id| ('v', id.clone()));
         known.poison || visit.is_some_and(|visit| model.known.get(&visit).is_some_and(|visit| visit.poison))
     };
+    // A server's refusal may stand after the server has healed.
+    let was_bad = |key: &RecordKey, known: &Known| {
+        let visit = known.refers_to.as_ref().filter(|_| key.0 == 'a').map(|id| ('v', id.clone()));
+        known.was_poison
+            || visit.is_some_and(|visit| model.known.get(&visit).is_some_and(|visit| visit.was_poison))
+    };
+    // An answer that nobody's records deserve may condemn one innocent record; its aggregates follow a page visit.
+    let mut condemned = BTreeSet::new();
     // Where so many bad records wait together that the server is doubted, those behind them wait too (rule 5).
     let bad_ones = model.known.iter().filter(|(key, known)| outbox.contains_key(*key) && is_bad(key, known));
     let server_is_doubted = bad_ones.count() > MOST_SUSPECTS;
@@ -124,10 +132,10 @@ pub async fn judge<M: Medium>(scene: &Scene<M>, model: &Model, status: &Status) 
         };
         let excluded = model.ever_excluded.contains(&known.site);
         if has(&quarantine) {
-            assert!(
-                is_bad(key, known) || model.forged_refusals,
-                "{key:?} is in quarantine, and nothing is wrong with it"
-            );
+            let visit = known.refers_to.as_ref().filter(|_| key.0 == 'a').map(|id| ('v', id.clone()));
+            if !was_bad(key, known) && !visit.is_some_and(|visit| quarantine.contains_key(&visit)) {
+                condemned.insert(key);
+            }
         } else if has(&archive) {
             assert!(model.may_archive, "{key:?} was set aside, and no clock was confirmed");
         } else if has(&discarded) {
@@ -141,6 +149,11 @@ pub async fn judge<M: Medium>(scene: &Scene<M>, model: &Model, status: &Status) 
             panic!("{key:?} at revision {} is nowhere; the server has {at_server}", known.certain);
         }
     }
+    let forged = scene.network.forged.get();
+    assert!(
+        condemned.len() as u64 <= forged,
+        "in quarantine, and nothing is wrong with them: {condemned:?}; {forged} answers were forged"
+    );
     balance(&seats, model, status);
 }
 

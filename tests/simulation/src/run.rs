@@ -8,8 +8,9 @@ use heyho_sync::decisions::status::Status;
 use heyho_sync::engine::{EngineError, RunOptions, Settings};
 use heyho_sync::outbox::{Aside, OutboxError};
 use heyho_sync::ports::store::memory::MemoryStore;
+use heyho_sync::words::kind::PerKind;
 use heyho_sync::words::owner::Session;
-use heyho_sync::words::policy::Policy;
+use heyho_sync::words::policy::{LONGEST_BACKOFF, Policy};
 use heyho_sync::words::record::{Record, RecordError};
 use heyho_sync::words::time::{Millis, UnixMillis};
 
@@ -27,6 +28,9 @@ use crate::world::{End, World, at_once};
 
 /// What every run holds at least: records captured, faults fired, syncs.
 pub const MINIMUM: (u64, u64, u64) = (200, 3, 2);
+
+/// A worker that lives on has sent everything that is good after so many alarms.
+const ALARMS_ENOUGH: u32 = 6;
 
 pub struct Run<M = MemoryStore> {
     pub(crate) scene: Scene<M>,
@@ -311,7 +315,9 @@ impl<M: Medium> Run<M> {
             Act::ChangeServer { alone } => self.change_server(*alone).await,
             Act::TokenEnds => {
                 for server in self.scene.network.servers() {
-                    server.borrow_mut().tokens.clear();
+                    let mut server = server.borrow_mut();
+                    let ended = std::mem::take(&mut server.tokens);
+                    server.ended.extend(ended);
                 }
                 self.model.fired("token ends");
             }
@@ -363,9 +369,27 @@ impl<M: Medium> Run<M> {
                     server.borrow_mut().poison.clear();
                 }
                 self.model.known.values_mut().for_each(|known| known.poison = false);
-                self.model.forged_refusals = true;
                 self.model.fired("server heals");
             }
+            Act::Answers { status, wait, times, after } => self.plan_answers(*status, *wait, *times, *after),
+            Act::QuestionAnswers { status, wait, times } => {
+                self.plan_question_answers(*status, *wait, *times)
+            }
+            Act::AnswersAltered { flaw, times, after } => self.plan_altered_answers(*flaw, *times, *after),
+            Act::Latencies { most_ms, salt } => {
+                self.scene.network.latencies.replace(Some((Random::new(*salt), *most_ms)));
+                self.model.fired("latencies differ");
+            }
+            Act::SyncWhileComparing { after_ms } => self.sync_while_comparing(*after_ms).await,
+            Act::Narrow { records, together } => {
+                let records = *records as usize;
+                self.policy.max_records = PerKind { page_visits: records, tab_aggregates: records };
+                self.policy.max_in_flight = *together as usize;
+                self.apply_settings().await;
+                self.scene.network.most_together.set(*together as usize);
+                self.model.fired("small batches");
+            }
+            Act::LiveOn => self.model.lives_on = true,
             Act::Minimum { salt } => self.reach_the_minimum(*salt).await,
         }
         self.publish_rules();
@@ -525,15 +549,53 @@ impl<M: Medium> Run<M> {
         }
     }
 
-    // The faults stop, the archive is restored in every other run, and everybody syncs until nothing more moves.
-    async fn calm_down(&mut self) {
-        for server in self.scene.network.servers() {
-            server.borrow_mut().max_records = 100;
-        }
+    fn stop_faults(&self) {
         self.scene.network.faults.take();
         self.scene.network.question_faults.take();
         self.scene.disk.faults.take();
         self.scene.disk.read_faults.take();
+    }
+
+    // The faults stop, and the last worker lives on. Where nothing is bad, a few of its alarms are enough for everything,
+    // and none is further away than the longest wait, a server's or our own.
+    async fn live_on(&mut self) {
+        self.stop_faults();
+        for server in self.scene.network.servers() {
+            let mut server = server.borrow_mut();
+            let ended = std::mem::take(&mut server.ended);
+            server.tokens.extend(ended);
+        }
+        if (self.model.paused, self.model.consent_withdrawn) != (false, false) {
+            (self.model.paused, self.model.consent_withdrawn) = (false, false);
+            self.apply_settings().await;
+        }
+        self.publish_rules();
+        let asked = self.scene.network.longest_wait_ms.get();
+        let most = Millis((asked + (asked / 10).max(5_000)).max(LONGEST_BACKOFF.0 * 3 / 2));
+        let all_good = self.model.known.values().all(|known| !known.poison);
+        for _ in 0..ALARMS_ENOUGH {
+            self.sync(false, u64::MAX).await;
+            let pending = self.status().await.pending.total();
+            let Some(at) = self.scene.browser.alarm.get().filter(|_| pending > 0) else {
+                self.model.fired("worker lives on");
+                return;
+            };
+            let wait = at.since(self.scene.world.wall());
+            assert!(wait <= most, "{pending} wait for an alarm in {wait:?}, longer than anybody asked for");
+            self.scene.world.sleep(wait.0);
+        }
+        assert!(!all_good, "nothing is wrong any more, and records still wait after {ALARMS_ENOUGH} alarms");
+    }
+
+    // The faults stop, the archive is restored in every other run, and everybody syncs until nothing more moves.
+    async fn calm_down(&mut self) {
+        if self.model.lives_on && self.model.owner.is_some() {
+            self.live_on().await;
+        }
+        for server in self.scene.network.servers() {
+            server.borrow_mut().max_records = 100;
+        }
+        self.stop_faults();
         (self.model.paused, self.model.consent_withdrawn) = (false, false);
         self.policy.archive_after = Policy::default().archive_after;
         self.restart().await;

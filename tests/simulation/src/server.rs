@@ -100,6 +100,8 @@ pub struct Server {
     pub stored: BTreeMap<String, BTreeMap<RecordKey, Stored>>,
     /// Tokens and whose they are.
     pub tokens: BTreeMap<String, String>,
+    /// Tokens that are accepted no more.
+    pub ended: BTreeMap<String, String>,
     /// What it says of its abilities; none where it has no such route.
     pub abilities: Option<Value>,
     /// The status with which it refuses compressed bodies.
@@ -127,6 +129,7 @@ impl Default for Server {
             happened: Vec::new(),
             stored: BTreeMap::new(),
             tokens: BTreeMap::from([("token-1".into(), "user-1".into())]),
+            ended: BTreeMap::new(),
             abilities: None,
             gzip_refusal: None,
             offered_any_order: false,

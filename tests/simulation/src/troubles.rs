@@ -7,7 +7,7 @@ use heyho_sync::engine::RunOptions;
 use heyho_sync::ports::store::StoreError;
 
 use crate::model::{Somebody, server_of};
-use crate::network::NetworkFault;
+use crate::network::{Flaw, NetworkFault};
 use crate::records::identities;
 use crate::run::Run;
 use crate::scene::join;
@@ -126,6 +126,21 @@ impl<M: Medium> Run<M> {
         });
     }
 
+    pub(crate) async fn sync_while_comparing(&mut self, after_ms: i64) {
+        self.model.syncs += 1;
+        let (world, engine) = (Rc::clone(&self.scene.world), &self.engine);
+        let compare = Box::pin(async {
+            world.pass(after_ms).await;
+            engine.reconcile().await
+        });
+        let sync = Box::pin(engine.sync(RunOptions::default()));
+        let (_, found) = self.scene.world.live(join(sync, compare)).await;
+        if let Ok(found) = found {
+            assert!(found.days.is_empty(), "what is there is called missing: {found:?}");
+        }
+        self.model.fired("comparison during an upload");
+    }
+
     pub(crate) fn plan_read_fault(&mut self, after: u64) {
         let mut faults = self.scene.disk.read_faults.borrow_mut();
         faults.extend((0..after).map(|_| None));
@@ -160,9 +175,6 @@ impl<M: Medium> Run<M> {
             14 => instead(400, r#"{"success":false,"errors":[]}"#),
             _ => instead(204, ""),
         };
-        if matches!(fault, 4 | 10 | 12 | 14) {
-            self.model.forged_refusals = true;
-        }
         if times == 4 {
             self.scene.network.question_faults.borrow_mut().push_back(Some(planned.clone()));
         }
@@ -170,4 +182,42 @@ impl<M: Medium> Run<M> {
         faults.extend((0..after).map(|_| None));
         faults.extend((0..times).map(|_| Some(planned.clone())));
     }
+
+    pub(crate) fn plan_answers(&mut self, status: u64, wait: u64, times: u64, after: u64) {
+        let planned = wrong_answer(status, wait);
+        let mut faults = self.scene.network.faults.borrow_mut();
+        faults.extend((0..after).map(|_| None));
+        faults.extend((0..times).map(|_| Some(planned.clone())));
+    }
+
+    pub(crate) fn plan_question_answers(&mut self, status: u64, wait: u64, times: u64) {
+        // A question that is answered with 200 asks for no wait, whatever stands in it.
+        let status = if STATUSES[status as usize % STATUSES.len()] == 200 { 0 } else { status };
+        let planned = wrong_answer(status, wait);
+        let mut faults = self.scene.network.question_faults.borrow_mut();
+        faults.extend((0..times).map(|_| Some(planned.clone())));
+    }
+
+    pub(crate) fn plan_altered_answers(&mut self, flaw: u64, times: u64, after: u64) {
+        let flaw = [Flaw::Stranger, Flaw::Doubled, Flaw::Exceeding][flaw as usize % 3];
+        let mut faults = self.scene.network.faults.borrow_mut();
+        faults.extend((0..after).map(|_| None));
+        faults.extend((0..times).map(|_| Some(NetworkFault::AnswerAltered(flaw))));
+    }
+}
+
+const STATUSES: [u16; 18] =
+    [500, 502, 503, 504, 408, 425, 429, 400, 401, 403, 404, 405, 413, 415, 422, 302, 200, 204];
+
+// An answer that is none of the server's, without a wait, or with one in any of its forms.
+fn wrong_answer(status: u64, wait: u64) -> NetworkFault {
+    let status = STATUSES[status as usize % STATUSES.len()];
+    let secs = 20 + 25 * wait as i64;
+    let body = match wait {
+        2 => format!(r#"{{"success":false,"retry_after":{secs}}}"#),
+        _ => r#"{"success":false}"#.into(),
+    };
+    let retry_after = (wait == 3).then(|| secs.to_string());
+    let answer = Answer { status, redirected: status == 302, retry_after, body, ..Answer::default() };
+    if wait > 3 { NetworkFault::InsteadUntil(answer, secs) } else { NetworkFault::Instead(answer) }
 }
