@@ -600,3 +600,46 @@ fn altered(mut answer: Answer, flaw: Flaw) -> Answer {
     answer.body = body.to_string();
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upload(visits: &[&str]) -> Rc<Seen> {
+        let record = |text: &&str| {
+            let (id, source) = text.split_once('<').unwrap_or((text, ""));
+            let source = if source.is_empty() { Value::Null } else { json!(source) };
+            let body = json!({ "id": id, "revision": 1, "source_page_visit_id": source });
+            Rc::new(Arrived::read(&body.to_string()))
+        };
+        Rc::new(Seen {
+            at_ms: 0,
+            bearer: None,
+            idempotency_key: None,
+            page_visits: visits.iter().map(record).collect(),
+            tab_aggregates: Vec::new(),
+            bytes: 0,
+            packed: false,
+        })
+    }
+
+    #[test]
+    fn uploads_that_may_not_be_in_flight_together_are_seen() {
+        let complaint = |mine: &[&str], others: &[&[&str]], any_order: bool| {
+            let server = Server { offered_any_order: any_order, ..Server::default() };
+            let network = Network::new(&World::new(1), server);
+            let others: Vec<Rc<Seen>> = others.iter().map(|visits| upload(visits)).collect();
+            let check = || network.check_beside(&upload(mine), &others, SERVER_URLS[0]);
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).err()?;
+            panic.downcast_ref::<String>().cloned()
+        };
+        let says =
+            |complaint: Option<String>, words: &str| complaint.is_some_and(|text| text.contains(words));
+        assert_eq!(complaint(&["c"], &[&["a"], &["b<x"]], false), None);
+        assert!(says(complaint(&["d"], &[&["a"], &["b"], &["c"]], false), "more than 3"));
+        assert!(says(complaint(&["a"], &[&["b"], &["a"]], true), "in two uploads"));
+        assert!(says(complaint(&["b<a"], &[&["a"]], false), "apart"));
+        assert!(says(complaint(&["a"], &[&["b<a"]], false), "apart"));
+        assert_eq!(complaint(&["b<a"], &[&["a"]], true), None);
+    }
+}
