@@ -44,18 +44,20 @@ struct Asked {
     writes: u32,
     /// IndexedDB requests within them.
     requests: u32,
+    /// Values that came as lists: single rows, and segments of up to fifty.
+    values: u32,
     /// Requests to a server.
     fetches: u32,
 }
 
-const CAPTURE: Asked = Asked { reads: 0, writes: 1, requests: 5, fetches: 0 };
-const CAPTURE_OF_TEN: Asked = Asked { reads: 0, writes: 1, requests: 23, fetches: 0 };
+const CAPTURE: Asked = Asked { reads: 0, writes: 1, requests: 5, values: 0, fetches: 0 };
+const CAPTURE_OF_TEN: Asked = Asked { reads: 0, writes: 1, requests: 23, values: 0, fetches: 0 };
 /// One that ends a visit.
-const TAB_EVENT: Asked = Asked { reads: 0, writes: 1, requests: 8, fetches: 0 };
-const STATUS: Asked = Asked { reads: 1, writes: 0, requests: 2, fetches: 0 };
-const EMPTY_WAKE: Asked = Asked { reads: 1, writes: 0, requests: 2, fetches: 0 };
+const TAB_EVENT: Asked = Asked { reads: 0, writes: 1, requests: 8, values: 0, fetches: 0 };
+const STATUS: Asked = Asked { reads: 1, writes: 0, requests: 2, values: 0, fetches: 0 };
+const EMPTY_WAKE: Asked = Asked { reads: 1, writes: 0, requests: 2, values: 0, fetches: 0 };
 /// Nine full batches, with the beginning and the end of the run. Both single rows and segments are asked for.
-const DRAIN_OF_NINE: Asked = Asked { reads: 11, writes: 12, requests: 120, fetches: 9 };
+const DRAIN_OF_NINE: Asked = Asked { reads: 11, writes: 12, requests: 120, values: 62, fetches: 9 };
 const BATCHES: u32 = 9;
 
 struct World {
@@ -132,6 +134,7 @@ fn is_within(budget: Asked, asked: Asked) {
     let within = asked.reads <= budget.reads
         && asked.writes <= budget.writes
         && asked.requests <= budget.requests
+        && asked.values <= budget.values
         && asked.fetches <= budget.fetches;
     assert!(within, "{asked:?} is beyond {budget:?}");
 }
@@ -181,4 +184,29 @@ async fn a_drain_keeps_to_the_budget_of_its_batches() {
     let asked = world.asked();
     assert_eq!(asked.fetches, BATCHES);
     is_within(DRAIN_OF_NINE, asked);
+}
+
+#[wasm_bindgen_test]
+async fn an_erase_reads_nothing_of_what_it_deletes() {
+    let world = World::begin().await;
+    world.record(json!({ "pageVisits": visits(0..1000), "tabAggregates": aggregates(0..1000) })).await;
+    world.asked();
+    world.core.erase_all().await.unwrap();
+    assert_eq!(world.asked().values, 0);
+}
+
+#[wasm_bindgen_test]
+async fn what_came_one_by_one_is_put_together_without_a_look_into_what_lies_between() {
+    let world = World::begin().await;
+    for number in 0..60 {
+        world.record(json!({ "pageVisits": visits(number..number + 1) })).await;
+    }
+    world.record(json!({ "pageVisits": visits(1000..2000) })).await;
+    for number in 60..120 {
+        world.record(json!({ "pageVisits": visits(number..number + 1) })).await;
+    }
+    world.core.set_settings(js(&json!({ "paused": true }))).await.unwrap();
+    world.asked();
+    world.core.sync(JsValue::UNDEFINED).await.unwrap();
+    assert_eq!(world.asked().values, 120, "the single rows");
 }

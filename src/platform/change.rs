@@ -163,16 +163,14 @@ fn carve(
     requests: &mut Vec<Request>,
 ) -> Result<(), StoreError> {
     let goes = |place| losing.ranges.iter().any(|range| range.contains(place));
-    let is_within =
-        |segment: &&Segment, range: &KeyRange| range.from <= segment.first && range.contains(segment.last);
-    for range in &losing.ranges {
+    for range in losing.ranges.chunks(1) {
         let last_places =
-            || losing.segments.iter().filter(|segment| is_within(segment, range)).map(|gone| gone.last);
+            || losing.segments.iter().filter(|segment| segment.is_within(range)).map(|gone| gone.last);
         if let (Some(from), Some(to)) = (last_places().min(), last_places().max()) {
             requests.push(delete(store()?, lists(KeyRange::closed(from, to))?.into()));
         }
     }
-    let is_gone = |segment: &&Segment| losing.ranges.iter().any(|range| is_within(segment, range));
+    let is_gone = |segment: &&Segment| segment.is_within(&losing.ranges);
     losing.segments.iter().filter(is_gone).for_each(|segment| shelf.forget(segment));
     for segment in losing.segments.iter().filter(|segment| !is_gone(segment)) {
         let rows = segment.rows(kind_of(losing.table));

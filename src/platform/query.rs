@@ -249,11 +249,16 @@ async fn segment_across(
     }
     let mut keys = store.get_all_keys(Some(lists(behind)?), Some(1)).await.map_err(failure)?;
     match keys.pop().filter(|key| segment::first_of(key).is_some_and(|first| first < place)) {
-        Some(key) => match shelf.find(&key) {
-            Some(known) => Ok(Some(known)),
-            None => Ok(store.get(key).await.map_err(failure)?.and_then(Segment::from_stored)),
-        },
+        Some(key) => whole(store, key, shelf).await,
         None => Ok(None),
+    }
+}
+
+// The segment with this key, asked for where it isn't known.
+async fn whole(store: &IdbStore, key: JsValue, shelf: &Shelf) -> Result<Option<Segment>, StoreError> {
+    match shelf.find(&key) {
+        Some(known) => Ok(Some(known)),
+        None => Ok(store.get(key).await.map_err(failure)?.and_then(Segment::from_stored)),
     }
 }
 
@@ -311,7 +316,7 @@ fn named(found: Vec<JsValue>, table: Table, id: &str) -> Vec<Row<JsBody>> {
     rows
 }
 
-/// The segments of a table that have rows in one of these ranges.
+/// The segments of a table that have rows in one of these ranges. Of those that lie within one nothing but that is read.
 pub async fn segments_in(
     transaction: &Transaction,
     table: Table,
@@ -326,16 +331,23 @@ pub async fn segments_in(
         let range = KeyRange { from, to };
         let store = transaction.store(schema::store_of(table)).map_err(failure)?;
         let shelf = met.borrow().shelf();
-        let (mut found, _) = segments_of(&store, table, range, usize::MAX, false, shelf).await?;
+        let mut found = Vec::new();
+        for key in store.get_all_keys(Some(lists(range)?), None).await.map_err(failure)? {
+            let Some(mut segment) = Segment::from_key(&key).filter(|segment| segment.meets(ranges)) else {
+                continue;
+            };
+            if !segment.is_within(ranges) {
+                let Some(whole) = whole(&store, key, shelf).await? else { continue };
+                segment = whole;
+            }
+            found.push(segment);
+        }
         found.extend(segment_across(&store, table, range.to, shelf).await?);
         met.borrow_mut().note(Looked { table, range, singles: true }, found);
     }
     let met = met.borrow();
     let of_table = met.segments.iter().filter(|(of, _)| *of == table).map(|(_, segment)| segment);
-    let touched = |segment: &&Segment| {
-        ranges.iter().any(|range| segment.first < range.to && range.from <= segment.last)
-    };
-    Ok(of_table.filter(touched).cloned().collect())
+    Ok(of_table.filter(|segment| segment.meets(ranges)).cloned().collect())
 }
 
 /// The kind of the rows in an outbox; others hold no segments.

@@ -17,7 +17,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::row::{JsBody, from_number, to_number};
 use super::schema;
 use crate::ports::store::Row;
-use crate::words::key::RowKey;
+use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::Kind;
 use crate::words::record::Head;
 use crate::words::time::UnixMillis;
@@ -67,6 +67,22 @@ impl Segment {
     pub fn from_stored(value: JsValue) -> Option<Self> {
         let (first, last, mark) = span_of(&Reflect::get(&value, &schema::KEY.into()).ok()?)?;
         Some(Self { first, last, mark, value, places: Rc::default() })
+    }
+
+    /// The segment with this key, for who asks of it where it lies: none of its rows can be read.
+    pub fn from_key(key: &JsValue) -> Option<Self> {
+        let (first, last, mark) = span_of(key)?;
+        Some(Self { first, last, mark, value: JsValue::UNDEFINED, places: Rc::default() })
+    }
+
+    /// Whether one of these ranges holds all of it.
+    pub fn is_within(&self, ranges: &[KeyRange]) -> bool {
+        ranges.iter().any(|range| range.from <= self.first && range.contains(self.last))
+    }
+
+    /// Whether it has a row in one of these ranges, or lies around one.
+    pub fn meets(&self, ranges: &[KeyRange]) -> bool {
+        ranges.iter().any(|range| self.first < range.to && range.from <= self.last)
     }
 
     /// Its key.
