@@ -17,7 +17,7 @@ use super::query::{Met, answers};
 use super::row::JsBody;
 use super::segment::Shelf;
 use super::{generations, reserve, schema};
-use crate::ports::store::{Answer, Change, Decide, Pending, Query, Store, StoreError, Table};
+use crate::ports::store::{Answer, Change, Decide, Document, Pending, Query, Store, StoreError, Table};
 use crate::words::key::KeyRange;
 
 /// A database of this extension.
@@ -112,7 +112,8 @@ impl Store for IndexedDb {
             let met = Met::new(&self.shelf);
             if let Some(changes) = decide(answers(&transaction, queries, &met).await?) {
                 let applied = apply_all(transaction, &changes, &met, self.commits_early).await;
-                // What frees room has to be written too: it gets the reserve, at its next attempt.
+                // What frees room has to be written too: it gets the reserve, at its next attempt. What the user does
+                // in the tabs does not.
                 if applied == Err(StoreError::QuotaExceeded) && !changes.iter().any(captures) {
                     self.close();
                     self.reserved.set(true);
@@ -161,7 +162,7 @@ impl Store for IndexedDb {
 }
 
 fn captures(change: &Change<JsBody>) -> bool {
-    matches!(change, Change::Insert(Table::Outbox(_), _))
+    matches!(change, Change::Insert(Table::Outbox(_), _) | Change::Write(Document::Tracker, _))
 }
 
 fn is_chromium() -> bool {

@@ -238,6 +238,10 @@ pub async fn a_full_disk_costs_the_reserve_for_what_frees_room_alone(name: Strin
     let fault = Fault(abort_at_commit());
     assert_eq!(insert(&store, 2..=9).await, Err(StoreError::QuotaExceeded));
     assert_eq!(names(&name).await.len(), 2);
+    let event = Change::Write(Document::Tracker, "a page is open".into());
+    let noted = store.update(&[], |_| Ok((vec![event], ()))).await;
+    assert_eq!(noted, Err(StoreError::QuotaExceeded), "a tab event that ends no visit");
+    assert_eq!(names(&name).await.len(), 2);
     assert_eq!(delete().await, Err(StoreError::QuotaExceeded));
     assert_eq!(names(&name).await, [name.as_str()]);
     drop(fault);
