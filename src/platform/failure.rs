@@ -34,6 +34,7 @@ pub fn failure(error: rexie::Error) -> StoreError {
     }
 }
 
-fn name_of(value: &JsValue) -> String {
+/// The name of an exception.
+pub fn name_of(value: &JsValue) -> String {
     js_sys::Reflect::get(value, &"name".into()).ok().and_then(|name| name.as_string()).unwrap_or_default()
 }

@@ -5,12 +5,12 @@
 //! if nothing in it was left behind.
 
 use js_sys::{Array, Promise, Reflect};
-use rexie::{Direction, KeyRange, Result, Rexie, TransactionMode};
+use rexie::{Direction, KeyRange, Rexie, TransactionMode};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use super::failure::failure;
+use super::failure::{self, failure};
 use super::schema;
 use crate::ports::store::StoreError;
 
@@ -23,7 +23,7 @@ const MARK: &str = "rebuilt";
 extern "C" {
     type Factory;
     #[wasm_bindgen(method, catch)]
-    fn databases(this: &Factory) -> std::result::Result<Promise, JsValue>;
+    fn databases(this: &Factory) -> Result<Promise, JsValue>;
 }
 
 fn name_of(base: &str, generation: u32) -> String {
@@ -37,40 +37,44 @@ fn generation_of(base: &str, name: &str) -> Option<u32> {
     }
 }
 
-/// The name of the generation that is in use.
-pub async fn current(base: &str) -> String {
-    let newest = newest(base).await.unwrap_or(1);
-    // One that is not marked is a copy that was interrupted; one that only a newer release can open is in use there.
-    let is_in_use = newest < 2
-        || is_marked(&name_of(base, newest))
-            .await
-            .unwrap_or_else(|error| failure(error) == StoreError::Newer);
-    name_of(base, if is_in_use { newest } else { newest - 1 })
+/// The name of the generation that is in use. Where that can't be told now, an error: to begin an empty one beside it
+/// would lose what comes.
+pub async fn current(base: &str) -> Result<String, StoreError> {
+    let all = all(base).await?;
+    let newest = all.iter().copied().max().unwrap_or(1);
+    // One that is not marked is a copy that was interrupted, as long as there is what it was copied from; one that only
+    // a newer release can open is in use there. A copy has had all tables from the first moment on.
+    let is_in_use = !all.contains(&(newest - 1))
+        || match is_marked(&name_of(base, newest)).await.map_err(failure) {
+            Err(StoreError::Broken(name)) if name != "NotFoundError" => return Err(StoreError::Failed(name)),
+            Err(StoreError::Newer | StoreError::Broken(_)) => true,
+            looked => looked?,
+        };
+    Ok(name_of(base, if is_in_use { newest } else { newest - 1 }))
 }
 
-async fn newest(base: &str) -> Option<u32> {
-    all(base).await?.into_iter().max()
-}
-
-async fn all(base: &str) -> Option<Vec<u32>> {
-    let factory: Factory = Reflect::get(&js_sys::global(), &"indexedDB".into()).ok()?.unchecked_into();
-    let known: Array = JsFuture::from(factory.databases().ok()?).await.ok()?.dyn_into().ok()?;
+// None where the browser can't tell at all: it is an old one.
+async fn all(base: &str) -> Result<Vec<u32>, StoreError> {
+    let factory: Factory =
+        Reflect::get(&js_sys::global(), &"indexedDB".into()).unwrap_or_default().unchecked_into();
+    let Ok(asked) = factory.databases() else { return Ok(Vec::new()) };
+    let known = JsFuture::from(asked).await.map_err(|error| StoreError::Failed(failure::name_of(&error)))?;
     let name = |one: JsValue| Reflect::get(&one, &"name".into()).ok()?.as_string();
-    Some(known.iter().filter_map(|one| generation_of(base, &name(one)?)).collect())
+    Ok(Array::from(&known).iter().filter_map(|one| generation_of(base, &name(one)?)).collect())
 }
 
 /// Deletes every generation but the one that is in use.
-pub async fn delete_others(base: &str, in_use: &str) -> Result<()> {
-    for generation in all(base).await.unwrap_or_default() {
+pub async fn delete_others(base: &str, in_use: &str) -> Result<(), StoreError> {
+    for generation in all(base).await? {
         let name = name_of(base, generation);
         if name != in_use {
-            Rexie::delete(&name).await?;
+            Rexie::delete(&name).await.map_err(failure)?;
         }
     }
     Ok(())
 }
 
-async fn is_marked(name: &str) -> Result<bool> {
+async fn is_marked(name: &str) -> rexie::Result<bool> {
     let database = schema::builder(name).build().await?;
     let mark = mark_of(&database).await;
     // A connection that is forgotten open blocks every deletion.
@@ -78,13 +82,13 @@ async fn is_marked(name: &str) -> Result<bool> {
     Ok(mark?.is_some())
 }
 
-async fn mark_of(database: &Rexie) -> Result<Option<JsValue>> {
+async fn mark_of(database: &Rexie) -> rexie::Result<Option<JsValue>> {
     let transaction = database.transaction(&[schema::DOCUMENTS], TransactionMode::ReadOnly)?;
     transaction.store(schema::DOCUMENTS)?.get(MARK.into()).await
 }
 
 /// Leaves the generation `damaged` behind for the next one, with everything in it that can be read.
-pub async fn move_on(base: &str, damaged: &str) -> Result<()> {
+pub async fn move_on(base: &str, damaged: &str) -> rexie::Result<()> {
     let next = name_of(base, generation_of(base, damaged).unwrap_or(1) + 1);
     let target = schema::builder(&next).build().await?;
     let moved = copy_and_mark(damaged, &target).await;
@@ -98,7 +102,7 @@ pub async fn move_on(base: &str, damaged: &str) -> Result<()> {
 }
 
 // Whether nothing was left behind.
-async fn copy_and_mark(damaged: &str, target: &Rexie) -> Result<bool> {
+async fn copy_and_mark(damaged: &str, target: &Rexie) -> rexie::Result<bool> {
     // Opened as it is, with whatever tables it has.
     let all_saved = match Rexie::builder(damaged).build().await {
         Ok(source) => {
@@ -115,7 +119,7 @@ async fn copy_and_mark(damaged: &str, target: &Rexie) -> Result<bool> {
 }
 
 // Whether every value was copied.
-async fn copy_all(source: &Rexie, target: &Rexie) -> Result<bool> {
+async fn copy_all(source: &Rexie, target: &Rexie) -> rexie::Result<bool> {
     let existing = source.store_names();
     let mut all_saved = existing.iter().all(|name| schema::ALL.contains(&name.as_str()));
     for store in schema::ALL.into_iter().filter(|store| existing.iter().any(|name| name == store)) {
@@ -168,7 +172,7 @@ async fn values_of(
     found
 }
 
-async fn write(target: &Rexie, store: &str, values: Vec<(JsValue, JsValue)>) -> Result<()> {
+async fn write(target: &Rexie, store: &str, values: Vec<(JsValue, JsValue)>) -> rexie::Result<()> {
     let transaction = target.transaction(&[store], TransactionMode::ReadWrite)?;
     let table = transaction.store(store)?;
     for (key, value) in values {
@@ -179,6 +183,6 @@ async fn write(target: &Rexie, store: &str, values: Vec<(JsValue, JsValue)>) -> 
     transaction.commit().await
 }
 
-async fn count(database: &Rexie, store: &str) -> Result<u32> {
+async fn count(database: &Rexie, store: &str) -> rexie::Result<u32> {
     database.transaction(&[store], TransactionMode::ReadOnly)?.store(store)?.count(None).await
 }

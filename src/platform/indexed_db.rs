@@ -55,7 +55,7 @@ impl IndexedDb {
         let known = self.current.borrow().clone();
         let current = match known {
             Some(current) => current,
-            None => generations::current(&self.name).await,
+            None => generations::current(&self.name).await?,
         };
         let opened = schema::builder(&current).build().await.map_err(|error| match failure(error) {
             StoreError::Failed(name) => StoreError::Broken(name),
@@ -145,7 +145,7 @@ impl Store for IndexedDb {
         Box::pin(async move {
             let damaged = match self.current.take() {
                 Some(current) => current,
-                None => generations::current(&self.name).await,
+                None => generations::current(&self.name).await?,
             };
             self.close();
             generations::move_on(&self.name, &damaged).await.map_err(failure)
@@ -156,7 +156,7 @@ impl Store for IndexedDb {
         Box::pin(async move {
             self.connection().await?;
             let in_use = self.current.borrow().clone().unwrap_or_default();
-            generations::delete_others(&self.name, &in_use).await.map_err(failure)
+            generations::delete_others(&self.name, &in_use).await
         })
     }
 }

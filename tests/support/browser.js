@@ -168,3 +168,19 @@ export function refuseAdd(nth, exception) {
     return original.apply(this, row);
   });
 }
+
+/** From now on no database of this name can be opened. Returns what ends it. */
+export function refuseOpen(name, exception) {
+  const original = IDBFactory.prototype.open;
+  return replaced(IDBFactory.prototype, "open", function (...database) {
+    if (database[0] === name) throw new DOMException("no", exception);
+    return original.apply(this, database);
+  });
+}
+
+/** From now on the browser does not say which databases there are. Returns what ends it. */
+export function refuseDatabases() {
+  return replaced(IDBFactory.prototype, "databases", async () => {
+    throw new DOMException("no", "UnknownError");
+  });
+}

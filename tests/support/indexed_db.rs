@@ -36,6 +36,10 @@ extern "C" {
     fn abort_at_commit() -> Function;
     #[wasm_bindgen(js_name = refuseAdd)]
     fn refuse_add(nth: u32, exception: &str) -> Function;
+    #[wasm_bindgen(js_name = refuseOpen)]
+    fn refuse_open(name: &str, exception: &str) -> Function;
+    #[wasm_bindgen(js_name = refuseDatabases)]
+    fn refuse_databases() -> Function;
 }
 
 /// Hands the name of every case to the macro `$run`.
@@ -58,6 +62,7 @@ macro_rules! for_every_indexed_db_case {
             rows_that_can_not_be_read_are_left_out_and_others_come_in_their_place
             a_database_without_one_of_its_tables_is_left_behind_for_one_with_all_that_it_held
             a_copy_that_is_interrupted_goes_on_and_counts_only_when_it_is_whole
+            a_database_in_use_that_can_not_be_opened_gives_way_to_none_before_it
         }
     };
 }
@@ -305,4 +310,27 @@ pub async fn a_copy_that_is_interrupted_goes_on_and_counts_only_when_it_is_whole
     }
     insert(&store, [500]).await.unwrap();
     assert_eq!(rows(&store).await, Ok(251));
+}
+
+pub async fn a_database_in_use_that_can_not_be_opened_gives_way_to_none_before_it(name: String) {
+    let store = IndexedDb::new(name.clone());
+    insert(&store, 1..=3).await.unwrap();
+    store.rebuild().await.unwrap();
+    store.close();
+    while names(&name).await.contains(&name) {}
+    let second = format!("{name}~2");
+    let fault = Fault(refuse_open(&second, "UnknownError"));
+    let found = rows(&IndexedDb::new(name.clone())).await;
+    assert_eq!(found, Err(StoreError::Broken("UnknownError".into())));
+    assert_eq!(names(&name).await, [second.as_str()], "none is begun before it");
+    // As a damaged one of which not all could be saved: which of the two is in use is seen at the next look.
+    raise_version(&name, 1).await.unwrap();
+    let found = rows(&IndexedDb::new(name.clone())).await;
+    assert_eq!(found, Err(StoreError::Failed("UnknownError".into())));
+    drop(fault);
+    let fault = Fault(refuse_databases());
+    let found = rows(&IndexedDb::new(name.clone())).await;
+    assert_eq!(found, Err(StoreError::Failed("UnknownError".into())));
+    drop(fault);
+    assert_eq!(rows(&IndexedDb::new(name)).await, Ok(3));
 }
