@@ -1,7 +1,8 @@
 //! A damaged database is left behind for a new one: `name`, then `name~2`, `name~3`.
 //!
 //! A new generation counts as soon as it is marked, when everything that can be read was copied into it. Until then the
-//! damaged one is in use, and a worker that finds it damaged goes on with the copying. A damaged database is deleted only
+//! damaged one is in use, and a worker that finds it damaged goes on with the copying; if it could be written meanwhile,
+//! the copy is begun anew. A damaged database is deleted only
 //! if nothing in it was left behind.
 
 use js_sys::{Array, Promise, Reflect};
@@ -12,11 +13,11 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::failure::{self, failure};
 use super::schema;
-use crate::ports::store::StoreError;
+use crate::ports::store::{Document, StoreError};
 
 /// Objects that are copied at once; a segment is up to fifty rows.
 const PAGE: u32 = 50;
-/// The document that marks a generation as whole.
+/// The document that marks a generation: `true` if it is whole, else what the copied one looked like ([`look_of`]).
 const MARK: &str = "rebuilt";
 
 #[wasm_bindgen]
@@ -76,15 +77,15 @@ pub async fn delete_others(base: &str, in_use: &str) -> Result<(), StoreError> {
 
 async fn is_marked(name: &str) -> rexie::Result<bool> {
     let database = schema::builder(name).build().await?;
-    let mark = mark_of(&database).await;
+    let mark = document(&database, MARK).await;
     // A connection that is forgotten open blocks every deletion.
     database.close();
-    Ok(mark?.is_some())
+    Ok(mark?.is_some_and(|mark| mark == JsValue::TRUE))
 }
 
-async fn mark_of(database: &Rexie) -> rexie::Result<Option<JsValue>> {
+async fn document(database: &Rexie, key: &str) -> rexie::Result<Option<JsValue>> {
     let transaction = database.transaction(&[schema::DOCUMENTS], TransactionMode::ReadOnly)?;
-    transaction.store(schema::DOCUMENTS)?.get(MARK.into()).await
+    transaction.store(schema::DOCUMENTS)?.get(key.into()).await
 }
 
 /// Leaves the generation `damaged` behind for the next one, with everything in it that can be read.
@@ -103,36 +104,77 @@ pub async fn move_on(base: &str, damaged: &str) -> rexie::Result<()> {
 
 // Whether nothing was left behind.
 async fn copy_and_mark(damaged: &str, target: &Rexie) -> rexie::Result<bool> {
+    let mark = document(target, MARK).await?;
+    if mark == Some(JsValue::TRUE) {
+        return Ok(false);
+    }
     // Opened as it is, with whatever tables it has.
     let all_saved = match Rexie::builder(damaged).build().await {
         Ok(source) => {
-            let copied = copy_all(&source, target).await;
+            let copied = copy_all(&source, target, mark).await;
             source.close();
             copied?
         }
         Err(_) => false,
     };
-    let transaction = target.transaction(&[schema::DOCUMENTS], TransactionMode::ReadWrite)?;
-    transaction.store(schema::DOCUMENTS)?.put(&true.into(), Some(&MARK.into())).await?;
-    transaction.commit().await?;
+    set_mark(target, &[], &JsValue::TRUE).await?;
     Ok(all_saved)
 }
 
+// Clears some stores, and marks.
+async fn set_mark(target: &Rexie, cleared: &[&str], mark: &JsValue) -> rexie::Result<()> {
+    let transaction = target.transaction(&schema::ALL, TransactionMode::ReadWrite)?;
+    for store in cleared {
+        transaction.store(store)?.clear().await?;
+    }
+    transaction.store(schema::DOCUMENTS)?.put(mark, Some(&MARK.into())).await?;
+    transaction.commit().await
+}
+
+// Differs as soon as a row has come or gone: the books are written with every row, but where some are put together, which
+// are fewer then.
+async fn look_of(source: &Rexie) -> JsValue {
+    let mut look = document(source, schema::key_of(Document::Books))
+        .await
+        .ok()
+        .flatten()
+        .and_then(|text| text.as_string())
+        .unwrap_or_default();
+    for store in schema::ALL {
+        look.push(' ');
+        look += &count(source, store).await.unwrap_or_default().to_string();
+    }
+    JsValue::from_str(&look)
+}
+
 // Whether every value was copied.
-async fn copy_all(source: &Rexie, target: &Rexie) -> rexie::Result<bool> {
+async fn copy_all(source: &Rexie, target: &Rexie, mark: Option<JsValue>) -> rexie::Result<bool> {
+    let look = look_of(source).await;
+    if mark.as_ref() != Some(&look) {
+        set_mark(target, &schema::ALL, &look).await?;
+    }
     let existing = source.store_names();
     let mut all_saved = existing.iter().all(|name| schema::ALL.contains(&name.as_str()));
     for store in schema::ALL.into_iter().filter(|store| existing.iter().any(|name| name == store)) {
-        // A copy that was interrupted goes on behind its last value.
-        let reached = target.transaction(&[store], TransactionMode::ReadOnly)?.store(store)?;
-        let last = reached.scan(None, Some(1), None, Some(Direction::Prev)).await?;
-        let mut behind = last.into_iter().next().map(|(key, _)| key);
+        // A copy that was interrupted goes on behind its last value; the documents, which come last, are those of now.
+        let mut behind = None;
+        if store == schema::DOCUMENTS {
+            set_mark(target, &[store], &look).await?;
+        } else {
+            let reached = target.transaction(&[store], TransactionMode::ReadOnly)?.store(store)?;
+            let last = reached.scan(None, Some(1), None, Some(Direction::Prev)).await?;
+            behind = last.into_iter().next().map(|(key, _)| key);
+        }
+        let mut copied = 0;
         while let Some(keys) = keys_behind(source, store, behind.as_ref()).await {
             let values = values_of(source, store, behind.as_ref(), &keys).await;
+            copied += values.len() as u32;
             write(target, store, values).await?;
             behind = keys.into_iter().last();
         }
-        all_saved &= count(source, store).await.ok() == count(target, store).await.ok();
+        // Among the documents is the mark.
+        let saved = if store == schema::DOCUMENTS { copied } else { count(target, store).await? };
+        all_saved &= count(source, store).await.ok() == Some(saved);
     }
     Ok(all_saved)
 }

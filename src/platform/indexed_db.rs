@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use rexie::{Rexie, Transaction, TransactionMode};
+use tokio::sync::Mutex;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
@@ -27,6 +28,8 @@ pub struct IndexedDb {
     // The generation that is in use, once it is known.
     current: RefCell<Option<String>>,
     connection: RefCell<Option<Rc<Rexie>>>,
+    // Held by whoever opens a connection or rebuilds: nobody writes to a database that is being left behind.
+    opening: Mutex<()>,
     commits_early: bool,
     shelf: Shelf,
     // Whether the reserve needs no more looking after in this worker's life.
@@ -38,7 +41,8 @@ impl IndexedDb {
     pub fn new(name: String) -> Self {
         let (current, connection) = (RefCell::new(None), RefCell::new(None));
         let (shelf, reserved) = (Shelf::default(), Cell::new(false));
-        Self { name, current, connection, commits_early: is_chromium(), shelf, reserved }
+        let opening = Mutex::default();
+        Self { name, current, connection, opening, commits_early: is_chromium(), shelf, reserved }
     }
 
     /// Closes the connection; the next transaction opens a new one.
@@ -49,8 +53,14 @@ impl IndexedDb {
     }
 
     async fn connection(&self) -> Result<Rc<Rexie>, StoreError> {
-        if let Some(connection) = self.connection.borrow().as_ref() {
-            return Ok(Rc::clone(connection));
+        let known = || self.connection.borrow().clone();
+        if let Some(connection) = known() {
+            return Ok(connection);
+        }
+        // Another transaction may be first; a second connection, forgotten, would block every later version.
+        let _turn = self.opening.lock().await;
+        if let Some(connection) = known() {
+            return Ok(connection);
         }
         let known = self.current.borrow().clone();
         let current = match known {
@@ -66,11 +76,6 @@ impl IndexedDb {
         if schema::ALL.iter().any(|table| !tables.iter().any(|known| known == table)) {
             opened.close();
             return Err(StoreError::Broken("NotFoundError".into()));
-        }
-        // Another transaction may have been first; a second connection, forgotten, would block every later version.
-        if let Some(first) = self.connection.borrow().as_ref() {
-            opened.close();
-            return Ok(Rc::clone(first));
         }
         let opened = Rc::new(opened);
         *self.connection.borrow_mut() = Some(Rc::clone(&opened));
@@ -143,11 +148,12 @@ impl Store for IndexedDb {
 
     fn rebuild(&self) -> Pending<'_, ()> {
         Box::pin(async move {
+            let _turn = self.opening.lock().await;
+            self.close();
             let damaged = match self.current.take() {
                 Some(current) => current,
                 None => generations::current(&self.name).await?,
             };
-            self.close();
             generations::move_on(&self.name, &damaged).await.map_err(failure)
         })
     }
@@ -155,7 +161,9 @@ impl Store for IndexedDb {
     fn delete_left_behind(&self) -> Pending<'_, ()> {
         Box::pin(async move {
             self.connection().await?;
-            let in_use = self.current.borrow().clone().unwrap_or_default();
+            let _turn = self.opening.lock().await;
+            // None where it was left behind just now.
+            let in_use = self.current.borrow().clone().ok_or(StoreError::Closed)?;
             generations::delete_others(&self.name, &in_use).await
         })
     }

@@ -1,5 +1,10 @@
 //! What is promised of IndexedDB beyond the contract of every store: connections, versions, and faults of the browser.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
 use heyho_sync::platform::indexed_db::IndexedDb;
 use heyho_sync::ports::store::{Answer, Change, Document, Query, Row, Store, StoreError, Table};
 use heyho_sync::words::key::{KeyRange, RowKey};
@@ -62,6 +67,9 @@ macro_rules! for_every_indexed_db_case {
             rows_that_can_not_be_read_are_left_out_and_others_come_in_their_place
             a_database_without_one_of_its_tables_is_left_behind_for_one_with_all_that_it_held
             a_copy_that_is_interrupted_goes_on_and_counts_only_when_it_is_whole
+            a_copy_that_is_interrupted_again_and_again_gets_to_its_end
+            a_copy_of_a_database_that_was_used_meanwhile_is_begun_anew
+            what_comes_while_a_database_is_rebuilt_is_in_the_new_one
             a_database_in_use_that_can_not_be_opened_gives_way_to_none_before_it
         }
     };
@@ -310,6 +318,76 @@ pub async fn a_copy_that_is_interrupted_goes_on_and_counts_only_when_it_is_whole
     }
     insert(&store, [500]).await.unwrap();
     assert_eq!(rows(&store).await, Ok(251));
+}
+
+// So few at once that each stands by itself.
+async fn insert_singles(store: &IndexedDb, upto: u64) {
+    for first in (1..=upto).step_by(15) {
+        insert(store, first..(first + 15).min(upto + 1)).await.unwrap();
+    }
+}
+
+pub async fn a_copy_that_is_interrupted_again_and_again_gets_to_its_end(name: String) {
+    let store = IndexedDb::new(name.clone());
+    insert_singles(&store, 300).await;
+    store.close();
+    without_table(&name, "archive").await.unwrap();
+    let mut lives = 1;
+    while killed_after(400, IndexedDb::new(name.clone()).rebuild()).await.is_none() {
+        lives += 1;
+        assert!(lives < 10, "it gets nowhere");
+    }
+    assert!(lives > 2, "it was not interrupted");
+    assert_eq!(rows(&IndexedDb::new(name)).await, Ok(300));
+}
+
+pub async fn a_copy_of_a_database_that_was_used_meanwhile_is_begun_anew(name: String) {
+    for polls in [30, 80, 120, 140, 160, 180] {
+        let name = format!("{name} {polls}");
+        let store = IndexedDb::new(name.clone());
+        insert_singles(&store, 60).await;
+        killed_after(polls, store.rebuild()).await;
+        let store = IndexedDb::new(name.clone());
+        let first = KeyRange::closed(RowKey::new(1, 1), RowKey::new(1, 1));
+        let changes = vec![
+            Change::Delete(TABLE, first),
+            Change::Write(Document::Tracker, "later".into()),
+            Change::Write(Document::Books, "less one".into()),
+        ];
+        store.update(&[], |_| Ok::<_, StoreError>((changes, ()))).await.unwrap();
+        store.rebuild().await.unwrap();
+        let queries = [
+            Query::Document(Document::Books),
+            Query::Document(Document::Tracker),
+            Query::Keys { table: TABLE, range: KeyRange::everything(), limit: usize::MAX },
+        ];
+        let mut found = IndexedDb::new(name).read(&queries).await.unwrap().into_iter();
+        assert_eq!(found.next().and_then(Answer::document).as_deref(), Some("less one"), "{polls}");
+        assert_eq!(found.next().and_then(Answer::document).as_deref(), Some("later"), "{polls}");
+        assert_eq!(found.next().map(Answer::keys).unwrap().len(), 59, "{polls}");
+    }
+}
+
+pub async fn what_comes_while_a_database_is_rebuilt_is_in_the_new_one(name: String) {
+    for polls in [0_u32, 5, 20, 60, 100] {
+        let name = format!("{name} {polls}");
+        let store = IndexedDb::new(name.clone());
+        insert_singles(&store, 60).await;
+        let (left, is_rebuilt) = (Cell::new(polls), Cell::new(false));
+        let rebuild = async {
+            store.rebuild().await.unwrap();
+            is_rebuilt.set(true);
+        };
+        let capture = async {
+            let is_time = || left.replace(left.get().saturating_sub(1)) == 0 || is_rebuilt.get();
+            poll_fn(|_| if is_time() { Poll::Ready(()) } else { Poll::Pending }).await;
+            insert(&store, [500]).await.unwrap();
+        };
+        let both: [Pin<Box<dyn Future<Output = ()>>>; 2] = [Box::pin(rebuild), Box::pin(capture)];
+        all(both).await;
+        assert_eq!(rows(&store).await, Ok(61), "{polls}");
+        assert_eq!(rows(&IndexedDb::new(name)).await, Ok(61), "{polls}");
+    }
 }
 
 pub async fn a_database_in_use_that_can_not_be_opened_gives_way_to_none_before_it(name: String) {
