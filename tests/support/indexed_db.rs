@@ -369,7 +369,7 @@ pub async fn a_copy_of_a_database_that_was_used_meanwhile_is_begun_anew(name: St
 }
 
 pub async fn what_comes_while_a_database_is_rebuilt_is_in_the_new_one(name: String) {
-    for polls in [0_u32, 5, 20, 60, 100] {
+    for polls in [0_u32, 20, 80, 140, 160, 180, 200, 240] {
         let name = format!("{name} {polls}");
         let store = IndexedDb::new(name.clone());
         insert_singles(&store, 60).await;
