@@ -133,7 +133,8 @@ where
             suspects_tried_at: None,
             width: 1,
             asked: None,
-            heeds: engine.heeds.get(),
+            // One that holds now was asked for since the gate let this slice pass.
+            heeds: engine.heeds.get().min(engine.clock.monotonic()),
         }
     }
 
