@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use heyho_simulation::network::NetworkFault;
+use heyho_simulation::fault::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, aggregate, imported, records, session};
 use heyho_simulation::server::{Poison, Server};
 use heyho_simulation::store::Disk;

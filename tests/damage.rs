@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use heyho_simulation::network::NetworkFault;
+use heyho_simulation::fault::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, exported, session};
 use heyho_simulation::server::Server;
 use heyho_simulation::store::Disk;

@@ -7,7 +7,7 @@
     reason = "a test that fails is to panic"
 )]
 
-use heyho_simulation::network::NetworkFault;
+use heyho_simulation::fault::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, aggregate, join, session};
 use heyho_simulation::server::Server;
 use heyho_simulation::store::StorageFault;

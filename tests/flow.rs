@@ -4,7 +4,7 @@
 
 use std::pin::pin;
 
-use heyho_simulation::network::NetworkFault;
+use heyho_simulation::fault::NetworkFault;
 use heyho_simulation::scene::{SERVER_URLS, Scene, exported, imported, join, records, session};
 use heyho_simulation::store::{Disk, StorageFault};
 use heyho_simulation::world::End;

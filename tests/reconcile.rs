@@ -5,7 +5,7 @@
 
 use std::pin::pin;
 
-use heyho_simulation::network::NetworkFault;
+use heyho_simulation::fault::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, aggregate, join, session, visit};
 use heyho_simulation::server::{Poison, Server};
 use heyho_sync::decisions::erasure::Scope;

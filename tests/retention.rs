@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is to panic")]
 
-use heyho_simulation::network::NetworkFault;
+use heyho_simulation::fault::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, aggregate, records, session};
 use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::decisions::report::{Outcome, Report};

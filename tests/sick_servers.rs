@@ -6,7 +6,7 @@
 use std::iter::repeat_n;
 use std::pin::pin;
 
-use heyho_simulation::network::NetworkFault;
+use heyho_simulation::fault::NetworkFault;
 use heyho_simulation::scene::{Scene, TestEngine, join, session, visit};
 use heyho_simulation::server::{Manner, Poison, Server};
 use heyho_sync::decisions::erasure::Scope;

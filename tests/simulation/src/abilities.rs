@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use crate::fault::NetworkFault;
 use crate::model::SERVERS;
-use crate::network::NetworkFault;
 use crate::random::Random;
 use crate::run::Run;
 use crate::server::{Manner, Server};

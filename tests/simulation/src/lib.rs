@@ -10,7 +10,9 @@
 
 mod abilities;
 pub mod act;
+pub mod fault;
 pub mod host;
+pub mod line;
 pub mod model;
 pub mod network;
 pub mod random;

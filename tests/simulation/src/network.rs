@@ -4,82 +4,20 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use heyho_sync::decisions::protocol::{Answer, BODY_HEAD, BODY_MIDDLE, BODY_TAIL, EMPTY_BODY_BYTES};
-use heyho_sync::decisions::verdict::NoAnswer;
+use heyho_sync::decisions::protocol::{Answer, EMPTY_BODY_BYTES};
 use heyho_sync::ports::store::Body;
-use heyho_sync::ports::transport::{Exchange, Packing, Payload, Request, Transport};
+use heyho_sync::ports::transport::{Payload, Request};
 use heyho_sync::words::hash::{HashMap, HashSet};
 use heyho_sync::words::policy::LONGEST_SERVER_WAIT;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
+use crate::fault::{NetworkFault, asked_secs};
 use crate::random::Random;
 use crate::scene::SERVER_URLS;
 use crate::server::{Arrived, Server};
 use crate::world::{START, World};
-
-/// What happens to one request.
-#[derive(Debug, Clone)]
-pub enum NetworkFault {
-    /// It never arrives.
-    LostRequest,
-    /// It arrives and is worked on; its answer is lost.
-    LostAnswer,
-    /// It arrives, and the answer takes so many milliseconds.
-    Slow(i64),
-    /// Something else answers in the server's place.
-    Instead(Answer),
-    /// The same, and it asks to be left alone until so many seconds from then, as a date.
-    InsteadUntil(Answer, i64),
-    /// The server works on it, and this is told in place of its answer.
-    AnswerReplaced(Answer),
-    /// The server works on it, and its answer is told with something wrong in it.
-    AnswerAltered(Flaw),
-    /// The server works on it, and the connection breaks within the answer.
-    AnswerCutOff,
-}
-
-/// What is wrong with a server's answer to an upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// It names a record that was never sent.
-    Stranger,
-    /// It names records twice.
-    Doubled,
-    /// It counts more than was sent.
-    Exceeding,
-}
-
-impl NetworkFault {
-    /// Something else answers with this.
-    pub fn instead(status: u16, body: &str) -> Self {
-        Self::Instead(Answer { status, body: body.to_owned(), ..Answer::default() })
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::InsteadUntil(..) => "wait as a date",
-            Self::Instead(answer) if !matches!(answer.status, 429 | 503) && asked_secs(answer).is_some() => {
-                "wait beside another status"
-            }
-            Self::Instead(Answer { status: 404 | 405, .. }) => "no such route",
-            Self::Instead(Answer { status: 408 | 425, .. }) => "request refused for its time",
-            Self::Instead(Answer { status: 415 | 422, .. }) => "request refused for its content",
-            Self::Instead(Answer { status: 502 | 504, .. }) => "gateway fails",
-            Self::AnswerAltered(Flaw::Stranger) => "answer names what was never sent",
-            Self::AnswerAltered(Flaw::Doubled) => "answer names records twice",
-            Self::AnswerAltered(Flaw::Exceeding) => "answer counts too many",
-            Self::LostRequest => "request lost",
-            Self::LostAnswer => "answer lost after commit",
-            Self::Slow(ms) if *ms >= 25_000 => "answer too late",
-            Self::Slow(_) => "slow answer",
-            Self::Instead(_) => "wrong answer",
-            Self::AnswerReplaced(_) => "answer replaced after commit",
-            Self::AnswerCutOff => "answer cut off after commit",
-        }
-    }
-}
 
 /// What a referee remembers of a request.
 #[derive(Debug, Clone)]
@@ -194,7 +132,7 @@ impl Network {
     }
 
     // Notes the wait that an answer asks for.
-    fn heed(&self, url: &str, answer: &Answer) {
+    pub(crate) fn heed(&self, url: &str, answer: &Answer) {
         if let Some(secs) = asked_secs(answer) {
             self.must_wait(url, secs * 1000);
         }
@@ -208,7 +146,7 @@ impl Network {
 
     // The end of a wait, told as a date. Without the server's own date a client whose clock runs ahead can't know when
     // that is; one whose clock is behind waits longer, but no longer than it believes a server.
-    fn date_of_wait(&self, url: &str, secs: i64) -> String {
+    pub(crate) fn date_of_wait(&self, url: &str, secs: i64) -> String {
         let now = START.0 + self.world.monotonic();
         let end = http_date(now + secs * 1000);
         let ahead = self.world.wall().0 - now;
@@ -223,11 +161,11 @@ impl Network {
     }
 
     // What an upload or its answer takes beyond what all take.
-    fn latency_beyond(&self) -> i64 {
+    pub(crate) fn latency_beyond(&self) -> i64 {
         self.latencies.borrow().as_ref().map_or(0, |(random, most)| random.below(*most) as i64)
     }
 
-    fn note_forged(&self, answer: &Answer) {
+    pub(crate) fn note_forged(&self, answer: &Answer) {
         if matches!(answer.status, 200 | 400 | 413 | 422 | 500) {
             self.forged.set(self.forged.get() + 1);
         }
@@ -244,7 +182,7 @@ impl Network {
     }
 
     // The rules that hold for every request, whatever else is tested.
-    fn check<B: Body>(&self, request: &Request<B>) -> Rc<Seen> {
+    pub(crate) fn check<B: Body>(&self, request: &Request<B>) -> Rc<Seen> {
         assert!(self.may_send.get(), "a request while nothing may be sent");
         let kept = self.world.disk_failed.get()
             || self.world.monotonic() >= self.not_before_ms[index_of(&request.url)].get();
@@ -303,7 +241,7 @@ impl Network {
 
     // What one worker's uploads in flight may be to each other (rules 3 and 6): few enough, no record in two of them, and
     // nothing apart from what it refers to, where the server has that not yet and has not offered any order.
-    fn check_beside(&self, seen: &Seen, others: &[Rc<Seen>], url: &str) {
+    pub(crate) fn check_beside(&self, seen: &Seen, others: &[Rc<Seen>], url: &str) {
         let most = self.most_together.get();
         assert!(others.len() < most, "more than {most} uploads in flight together");
         if others.is_empty() {
@@ -339,104 +277,8 @@ fn ids(records: &[Rc<Arrived>]) -> HashSet<&str> {
     records.iter().map(|record| record.id.as_str()).collect()
 }
 
-/// A worker's way to the network. What it has sent arrives even if the worker dies.
-#[derive(Debug, Clone)]
-pub struct Line {
-    network: Rc<Network>,
-    /// The worker's uploads that are in flight.
-    out: Rc<RefCell<Vec<Rc<Seen>>>>,
-}
-
-struct InFlight<'a> {
-    line: &'a Line,
-    seen: Rc<Seen>,
-}
-
-impl<'a> InFlight<'a> {
-    fn begin(line: &'a Line, seen: &Rc<Seen>) -> Self {
-        let network = &line.network;
-        network.in_flight.set(network.in_flight.get() + 1);
-        network.most_in_flight.set(network.most_in_flight.get().max(network.in_flight.get()));
-        line.out.borrow_mut().push(Rc::clone(seen));
-        Self { line, seen: Rc::clone(seen) }
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        let network = &self.line.network;
-        network.in_flight.set(network.in_flight.get() - 1);
-        self.line.out.borrow_mut().retain(|seen| !Rc::ptr_eq(seen, &self.seen));
-    }
-}
-
-impl<B: Body + 'static> Transport<B> for Line {
-    fn send(&self, request: Request<B>) -> Exchange<'_> {
-        Box::pin(async move {
-            let mut outcome = self.exchange(request).await;
-            if let Ok(answer) = &mut outcome
-                && self.network.tells_date.get()
-            {
-                answer.date = Some(http_date(START.0 + self.network.world.monotonic()));
-            }
-            outcome
-        })
-    }
-
-    fn compress(&self, payload: Payload<B>) -> Packing<'_> {
-        Box::pin(async move {
-            self.network.world.pass(1).await;
-            Some([PACKED, plain(&payload).as_bytes()].concat())
-        })
-    }
-}
-
-impl Line {
-    /// The line of a new worker.
-    pub fn to(network: &Rc<Network>) -> Self {
-        Self { network: Rc::clone(network), out: Rc::default() }
-    }
-
-    async fn exchange<B: Body>(&self, request: Request<B>) -> Result<Answer, NoAnswer> {
-        let network = &*self.network;
-        if !request.url.ends_with("/data/sync") {
-            return self.ask(&request).await;
-        }
-        let seen = network.check(&request);
-        network.check_beside(&seen, &self.out.borrow(), &request.url);
-        network.seen.borrow_mut().push(Rc::clone(&seen));
-        let _in_flight = InFlight::begin(self, &seen);
-        let fault = network.faults.borrow_mut().pop_front().flatten();
-        network.fired.borrow_mut().extend(fault.as_ref().map(NetworkFault::name));
-        let deliver = || {
-            let bearer = seen.bearer.clone().unwrap_or_default();
-            let key = seen.idempotency_key.as_deref();
-            let mut server = network.server_at(&request.url).borrow_mut();
-            server.happened.extend(seen.packed.then_some("compressed body arrived"));
-            match seen.packed.then_some(server.gzip_refusal).flatten() {
-                Some(status) => {
-                    server.happened.push("compressed body refused");
-                    Answer { status, ..Answer::default() }
-                }
-                None => server.upload(&bearer, key, &seen.page_visits, &seen.tab_aggregates),
-            }
-        };
-        let latency = network.latency_ms.get() + network.latency_beyond();
-        network.world.pass(latency).await;
-        let outcome = self.travel(&request, fault, deliver).await;
-        if let Some(tell) = network.tell.get() {
-            let outcome = match &outcome {
-                Ok(answer) => format!("{} {}", answer.status, answer.body),
-                Err(none) => format!("{none:?}"),
-            };
-            tell(&format!("    {} -> {outcome}", summary(&seen)));
-        }
-        outcome
-    }
-}
-
-// As in RFC 9110, 5.6.7; the name of the weekday is of no use.
-fn http_date(unix_ms: i64) -> String {
+/// As in RFC 9110, 5.6.7; the name of the weekday is of no use.
+pub fn http_date(unix_ms: i64) -> String {
     let (days, secs) = (unix_ms.div_euclid(86_400_000), unix_ms.rem_euclid(86_400_000) / 1000);
     // Days since 0000-03-01, in eras of 400 years.
     let since = days + 719_468;
@@ -455,154 +297,18 @@ fn index_of(url: &str) -> usize {
     usize::from(url.starts_with(SERVER_URLS[1]))
 }
 
-fn plain<B: Body>(payload: &Payload<B>) -> String {
-    let Payload::Batch { page_visits, tab_aggregates } = payload else { panic!("not a batch") };
-    let [visits, aggregates] = [page_visits, tab_aggregates].map(|bodies| {
-        let texts: Vec<String> = bodies.iter().map(Body::text).collect();
-        texts.join(",")
-    });
-    format!("{BODY_HEAD}{visits}{BODY_MIDDLE}{aggregates}{BODY_TAIL}")
-}
-
-// A packing that can be told from plain text, and saves nothing.
-const PACKED: &[u8] = b"packed:";
+/// Begins a packing that can be told from plain text, and saves nothing.
+pub const PACKED: &[u8] = b"packed:";
 
 fn unpack(packed: &[u8]) -> String {
     let text = packed.strip_prefix(PACKED).expect("a packed body");
     String::from_utf8(text.to_vec()).expect("a text")
 }
 
-fn summary(seen: &Seen) -> String {
-    let name = |record: &Rc<Arrived>| match &record.source_page_visit_id {
-        Some(source) => format!("{}<{source}", record.id),
-        None => record.id.clone(),
-    };
-    let names = |records: &[Rc<Arrived>]| records.iter().map(name).collect::<Vec<_>>().join(" ");
-    format!("[{}] [{}]", names(&seen.page_visits), names(&seen.tab_aggregates))
-}
-
-impl Line {
-    // Everything that is no upload.
-    async fn ask<B: Body>(&self, request: &Request<B>) -> Result<Answer, NoAnswer> {
-        let network = &*self.network;
-        assert!(network.may_send.get(), "a question while nothing may be sent");
-        let route = request.url.split("/api/v1").last().unwrap_or_default().to_owned();
-        let body = match &request.payload {
-            Payload::Json(text) => serde_json::from_str(text).expect("a body that is not JSON"),
-            _ => Value::Null,
-        };
-        let is_alone = network.in_flight.get() == 0;
-        assert!(is_alone || route != "/data/erase", "an erase beside an upload");
-        let server = network.server_at(&request.url);
-        let shown = [request.bearer.as_deref(), body["refresh_token"].as_str()];
-        let is_theirs = |token: &str| token.starts_with(server.borrow().name);
-        assert!(shown.into_iter().flatten().all(is_theirs), "a server is shown the login of another");
-        network.asked.borrow_mut().push((route.clone(), body.clone()));
-        let fault = network.question_faults.borrow_mut().pop_front().flatten();
-        let names = if route == "/data/sync/known" {
-            &["question fails", "preflight fails"] as &[_]
-        } else {
-            &["question fails"]
-        };
-        network.fired.borrow_mut().extend(fault.iter().flat_map(|_| names.iter().copied()));
-        let waits = fault.as_ref().map(NetworkFault::name).filter(|name| name.starts_with("wait "));
-        network.fired.borrow_mut().extend(waits.map(|_| "wait asked for by a question's answer"));
-        network.world.pass(1).await;
-        let bearer = request.bearer.clone().unwrap_or_default();
-        let deliver = || server.borrow_mut().answer_question(&route, &bearer, &body);
-        self.travel(request, fault, deliver).await
-    }
-
-    async fn travel(
-        &self,
-        request: &Request<impl Body>,
-        fault: Option<NetworkFault>,
-        deliver: impl Fn() -> Answer,
-    ) -> Result<Answer, NoAnswer> {
-        let network = &*self.network;
-        let latency = network.latency_ms.get();
-        match fault {
-            None => {
-                let answer = deliver();
-                network.world.pass(network.latency_beyond()).await;
-                Ok(answer)
-            }
-            Some(NetworkFault::LostRequest) => Err(NoAnswer::Network),
-            Some(NetworkFault::LostAnswer) => {
-                deliver();
-                network.world.pass(latency).await;
-                Err(NoAnswer::Network)
-            }
-            Some(NetworkFault::Slow(ms)) => {
-                let answer = deliver();
-                network.world.pass(ms.min(request.timeout.0)).await;
-                if ms >= request.timeout.0 { Err(NoAnswer::TimedOut) } else { Ok(answer) }
-            }
-            Some(NetworkFault::Instead(answer)) => {
-                network.note_forged(&answer);
-                network.heed(&request.url, &answer);
-                Ok(answer)
-            }
-            Some(NetworkFault::InsteadUntil(answer, secs)) => {
-                network.note_forged(&answer);
-                let retry_after = Some(network.date_of_wait(&request.url, secs));
-                Ok(Answer { retry_after, ..answer })
-            }
-            Some(NetworkFault::AnswerCutOff) => {
-                deliver();
-                Err(NoAnswer::BodyCutOff)
-            }
-            Some(NetworkFault::AnswerReplaced(answer)) => {
-                deliver();
-                network.note_forged(&answer);
-                Ok(answer)
-            }
-            Some(NetworkFault::AnswerAltered(flaw)) => {
-                let answer = altered(deliver(), flaw);
-                network.note_forged(&answer);
-                Ok(answer)
-            }
-        }
-    }
-}
-
-// The wait that an answer asks for in seconds.
-fn asked_secs(answer: &Answer) -> Option<i64> {
-    let body_secs =
-        serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| body["retry_after"].as_i64());
-    let header_secs = answer.retry_after.as_ref().and_then(|secs| secs.parse::<i64>().ok());
-    body_secs.max(header_secs)
-}
-
-// The answer with a flaw, where it has what the flaw is about.
-fn altered(mut answer: Answer, flaw: Flaw) -> Answer {
-    let Ok(mut body) = serde_json::from_str::<Value>(&answer.body) else { return answer };
-    let lists = ["/failed_records", "/data/validation_errors"];
-    match flaw {
-        Flaw::Stranger | Flaw::Doubled => {
-            for list in lists {
-                let Some(Value::Array(named)) = body.pointer_mut(list) else { continue };
-                if flaw == Flaw::Stranger {
-                    named.insert(0, json!({ "id": "stranger", "record_id": "stranger", "message": "bad" }));
-                } else {
-                    named.extend_from_within(..);
-                }
-            }
-        }
-        Flaw::Exceeding => {
-            for name in ["/data/page_visits_synced", "/data/tab_aggregates_synced"] {
-                if let Some(count) = body.pointer_mut(name) {
-                    *count = json!(count.as_u64().unwrap_or_default() + 1);
-                }
-            }
-        }
-    }
-    answer.body = body.to_string();
-    answer
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn upload(visits: &[&str]) -> Rc<Seen> {

@@ -6,7 +6,7 @@ use heyho_sync::outbox::Aside;
 use heyho_sync::ports::store::Table;
 use heyho_sync::words::time::Millis;
 
-use crate::network::NetworkFault;
+use crate::fault::NetworkFault;
 use crate::run::Run;
 use crate::store::Medium;
 use crate::world::START;

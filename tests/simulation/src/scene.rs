@@ -12,7 +12,8 @@ use heyho_sync::words::kind::{Kind, PerKind};
 use heyho_sync::words::owner::Session;
 
 use crate::host::{Browser, SimulatedHost};
-use crate::network::{Line, Network};
+use crate::line::Line;
+use crate::network::Network;
 use crate::server::Server;
 use crate::store::{Disk, DiskStore, Medium};
 use crate::world::{SimulatedClock, World};

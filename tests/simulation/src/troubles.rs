@@ -6,8 +6,8 @@ use heyho_sync::decisions::protocol::Answer;
 use heyho_sync::engine::RunOptions;
 use heyho_sync::ports::store::StoreError;
 
+use crate::fault::{Flaw, NetworkFault};
 use crate::model::{Somebody, server_of};
-use crate::network::{Flaw, NetworkFault};
 use crate::records::identities;
 use crate::run::Run;
 use crate::scene::join;
