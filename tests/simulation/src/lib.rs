@@ -10,6 +10,8 @@
 
 mod abilities;
 pub mod act;
+mod calm;
+mod captures;
 pub mod fault;
 pub mod host;
 pub mod line;

@@ -10,35 +10,31 @@ use heyho_sync::outbox::{Aside, OutboxError};
 use heyho_sync::ports::store::memory::MemoryStore;
 use heyho_sync::words::kind::PerKind;
 use heyho_sync::words::owner::Session;
-use heyho_sync::words::policy::{LONGEST_BACKOFF, Policy};
-use heyho_sync::words::record::{Record, RecordError};
+use heyho_sync::words::policy::Policy;
+use heyho_sync::words::record::RecordError;
 use heyho_sync::words::time::{Millis, UnixMillis};
 
 use crate::abilities;
 use crate::act::Act;
-use crate::model::{ACCOUNTS, Model, SERVERS, SITES, Somebody, account_of, server_of, somebody};
+use crate::model::{ACCOUNTS, Model, SERVERS, Somebody, account_of, server_of, somebody};
 use crate::network::Network;
 use crate::random::Random;
-use crate::records::{Plan, identities, plan_again};
 use crate::referee;
 use crate::scene::{SERVER_URLS, Scene, TestEngine, exported, imported};
-use crate::server::{Manner, Poison, Server};
+use crate::server::{Manner, Server};
 use crate::store::{Disk, Medium};
 use crate::world::{End, World, at_once};
 
 /// What every run holds at least: records captured, faults fired, syncs.
 pub const MINIMUM: (u64, u64, u64) = (200, 3, 2);
 
-/// A worker that lives on has sent everything that is good after so many alarms.
-const ALARMS_ENOUGH: u32 = 6;
-
 pub struct Run<M = MemoryStore> {
     pub(crate) scene: Scene<M>,
     pub(crate) model: Model,
     pub(crate) engine: TestEngine<M>,
-    policy: Policy,
-    poison_percent: u64,
-    serial: u64,
+    pub(crate) policy: Policy,
+    pub(crate) poison_percent: u64,
+    pub(crate) serial: u64,
     logins: u64,
     /// The last export.
     file: Option<String>,
@@ -153,7 +149,7 @@ impl<M: Medium> Run<M> {
     }
 
     /// Hands the settings of now to the engine. Where the disk fails, a new worker begins with them.
-    async fn apply_settings(&mut self) {
+    pub(crate) async fn apply_settings(&mut self) {
         self.publish_rules();
         let after = self.settings();
         let changed = self.scene.world.live(self.engine.change_settings(|settings| *settings = after)).await;
@@ -174,69 +170,6 @@ impl<M: Medium> Run<M> {
         let token = self.session().map(|session| session.access_token).unwrap_or_default();
         let server = self.scene.network.server_at(SERVER_URLS[server_of(owner) as usize]);
         server.borrow_mut().tokens.insert(token, account_of(owner));
-    }
-
-    pub(crate) fn make_units(&mut self, units: u64, salt: u64) -> Vec<Record> {
-        let random = Random::new(salt);
-        let mut records = Vec::new();
-        let owner = self.model.owner;
-        let known = self.model.known.iter().rev();
-        let mine =
-            known.filter(|((kind, _), known)| *kind == 'v' && known.owner == owner && known.certain > 0);
-        let mut sources: Vec<String> = mine.take(5).map(|((_, id), _)| id.clone()).collect();
-        for _ in 0..units {
-            self.serial += 1;
-            let id = format!("v{:06}", self.serial);
-            let site = random.below(SITES);
-            let source = (random.chance(60) && !sources.is_empty()).then(|| random.pick(&sources).clone());
-            records.push(self.make('v', &id, source, site, &random));
-            for number in 0..random.below(3) {
-                let aggregate = format!("{id}.{number}");
-                records.push(self.make('a', &aggregate, Some(id.clone()), site, &random));
-            }
-            sources.push(id);
-        }
-        records
-    }
-
-    fn make(
-        &mut self,
-        kind: char,
-        id: &str,
-        refers_to: Option<String>,
-        site: u64,
-        random: &Random,
-    ) -> Record {
-        let poison = random
-            .chance(self.poison_percent)
-            .then(|| *random.pick(&[Poison::Named, Poison::Silent, Poison::Crash]));
-        if let Some(how) = poison {
-            for server in self.scene.network.servers() {
-                server.borrow_mut().poison.insert(id.to_owned(), how);
-            }
-        }
-        let plan = Plan { kind, id: id.to_owned(), revision: 1, refers_to, site, chance: random.next() };
-        let owner = self.model.owner;
-        self.model.make(plan, owner, poison)
-    }
-
-    async fn capture(&mut self, records: Vec<Record>, polls: u64) {
-        let identities = identities(&records);
-        match self.scene.world.live_for(self.engine.capture(records), polls).await {
-            End::Finished(Ok(recorded)) => {
-                if recorded.held_already > 0 {
-                    self.model.fired("repetition known");
-                }
-                self.model.captured(&identities, Some(recorded.captured));
-            }
-            End::Finished(Err(OutboxError::RevisionHeld { .. })) => {}
-            End::Finished(Err(_)) => self.model.captured(&identities, None),
-            End::Died => {
-                self.model.fired("death in a capture");
-                self.model.captured(&identities, None);
-                self.restart().await;
-            }
-        }
     }
 
     pub(crate) async fn sync(&mut self, by_hand: bool, polls: u64) {
@@ -438,46 +371,6 @@ impl<M: Medium> Run<M> {
         }
     }
 
-    async fn revise(&mut self, which: u64, times: u64) {
-        let Some((key, known)) = self.model.one_of_mine(which) else { return };
-        let first = known.possible + 1;
-        let owner = known.owner;
-        let records = (first..first + times)
-            .map(|revision| {
-                let plan = plan_again((key.clone(), known.clone()), revision, which.wrapping_add(revision));
-                self.model.make(plan, owner, None)
-            })
-            .collect();
-        self.capture(records, u64::MAX).await;
-        self.model.fired("revision");
-    }
-
-    async fn capture_again(&mut self, which: u64) {
-        let Some((key, known)) = self.model.one_of_mine(which) else { return };
-        let plan = plan_again((key, known.clone()), known.possible, known.chance);
-        let record = self.model.make(plan, known.owner, None);
-        self.capture(vec![record], u64::MAX).await;
-        self.model.fired("captured again");
-    }
-
-    // Other content under a revision that is held is refused; where the record is gone, nobody can tell.
-    async fn capture_altered(&mut self, which: u64) {
-        let Some((key, known)) = self.model.one_of_mine(which) else { return };
-        let is_held = referee::holds(&self.scene, &key, known.certain).await;
-        if !is_held || known.certain != known.possible || self.model.excluded.contains(&known.site) {
-            return;
-        }
-        let record = crate::records::make(&plan_again((key, known.clone()), known.certain, known.chance + 1));
-        if !self.model.records_anything() || self.model.site_rules().may_touch(&record.head.sites) {
-            return;
-        }
-        match self.scene.world.live(self.engine.capture(vec![record])).await {
-            Err(OutboxError::RevisionHeld { .. }) => self.model.fired("content changed under its revision"),
-            Err(OutboxError::Store(_)) => {}
-            other => panic!("other content under a revision that is held: {other:?}"),
-        }
-    }
-
     // The user chooses the other server: with a login there, or without a word about one.
     async fn change_server(&mut self, alone: bool) {
         let server = (self.model.server + 1) % SERVERS;
@@ -546,77 +439,6 @@ impl<M: Medium> Run<M> {
             }
             Err(EngineError::Outbox(OutboxError::Store(_))) => self.model.maybe_captured += lines,
             Err(error) => panic!("an import ends with {error}"),
-        }
-    }
-
-    fn stop_faults(&self) {
-        self.scene.network.faults.take();
-        self.scene.network.question_faults.take();
-        self.scene.disk.faults.take();
-        self.scene.disk.read_faults.take();
-    }
-
-    // The faults stop, and the last worker lives on. Where nothing is bad, a few of its alarms are enough for everything,
-    // and none is further away than the longest wait, a server's or our own.
-    async fn live_on(&mut self) {
-        self.stop_faults();
-        for server in self.scene.network.servers() {
-            let mut server = server.borrow_mut();
-            let ended = std::mem::take(&mut server.ended);
-            server.tokens.extend(ended);
-        }
-        if (self.model.paused, self.model.consent_withdrawn) != (false, false) {
-            (self.model.paused, self.model.consent_withdrawn) = (false, false);
-            self.apply_settings().await;
-        }
-        self.publish_rules();
-        let asked = self.scene.network.longest_wait_ms.get();
-        let most = Millis((asked + (asked / 10).max(5_000)).max(LONGEST_BACKOFF.0 * 3 / 2));
-        let all_good = self.model.known.values().all(|known| !known.poison);
-        for _ in 0..ALARMS_ENOUGH {
-            self.sync(false, u64::MAX).await;
-            let pending = self.status().await.pending.total();
-            let Some(at) = self.scene.browser.alarm.get().filter(|_| pending > 0) else {
-                self.model.fired("worker lives on");
-                return;
-            };
-            let wait = at.since(self.scene.world.wall());
-            assert!(wait <= most, "{pending} wait for an alarm in {wait:?}, longer than anybody asked for");
-            self.scene.world.sleep(wait.0);
-        }
-        assert!(!all_good, "nothing is wrong any more, and records still wait after {ALARMS_ENOUGH} alarms");
-    }
-
-    // The faults stop, the archive is restored in every other run, and everybody syncs until nothing more moves.
-    async fn calm_down(&mut self) {
-        if self.model.lives_on && self.model.owner.is_some() {
-            self.live_on().await;
-        }
-        for server in self.scene.network.servers() {
-            server.borrow_mut().max_records = 100;
-        }
-        self.stop_faults();
-        (self.model.paused, self.model.consent_withdrawn) = (false, false);
-        self.policy.archive_after = Policy::default().archive_after;
-        self.restart().await;
-        if self.serial.is_multiple_of(2) {
-            self.restore_archive(0).await;
-        }
-        for owner in self.model.owners_seen.clone() {
-            self.sign_in(owner);
-            self.apply_settings().await;
-            let mut before = u64::MAX;
-            let mut unmoved = 0;
-            while unmoved < 12 {
-                self.scene.world.sleep(90_000_000);
-                self.sync(false, u64::MAX).await;
-                let left = self.status().await.pending.total();
-                if left == 0 {
-                    break;
-                }
-                unmoved = if left < before { 0 } else { unmoved + 1 };
-                before = left;
-            }
         }
     }
 }
