@@ -11,7 +11,7 @@ import { root } from "../../scripts/setup.mjs";
 import { manifestFor } from "../../webpack.config.js";
 
 /** A little above what it is; to be lowered with it. */
-const WASM_GZIP_BYTES = 370_000;
+const WASM_GZIP_BYTES = 367_000;
 
 /** What `web-ext lint` runs. */
 const linter = path.join(root, "node_modules", "addons-linter", "bin", "addons-linter");
