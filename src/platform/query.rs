@@ -327,11 +327,11 @@ pub async fn segments_in(
     let unknown: Vec<KeyRange> = ranges.iter().filter(|range| !is_known(range)).copied().collect();
     let (from, to) =
         (unknown.iter().map(|range| range.from).min(), unknown.iter().map(|range| range.to).max());
+    let mut found = Vec::new();
     if let (Some(from), Some(to)) = (from, to) {
         let range = KeyRange { from, to };
         let store = transaction.store(schema::store_of(table)).map_err(failure)?;
         let shelf = met.borrow().shelf();
-        let mut found = Vec::new();
         for key in store.get_all_keys(Some(lists(range)?), None).await.map_err(failure)? {
             let Some(mut segment) = Segment::from_key(&key).filter(|segment| segment.meets(ranges)) else {
                 continue;
@@ -343,11 +343,14 @@ pub async fn segments_in(
             found.push(segment);
         }
         found.extend(segment_across(&store, table, range.to, shelf).await?);
-        met.borrow_mut().note(Looked { table, range, singles: true }, found);
     }
+    // What was met is whole. What was found need not be: it is for these ranges alone, and isn't noted.
     let met = met.borrow();
     let of_table = met.segments.iter().filter(|(of, _)| *of == table).map(|(_, segment)| segment);
-    Ok(of_table.filter(|segment| segment.meets(ranges)).cloned().collect())
+    let known: Vec<&Segment> = of_table.filter(|segment| segment.meets(ranges)).collect();
+    found.retain(|segment| segment.meets(ranges) && known.iter().all(|known| known.last != segment.last));
+    found.extend(known.into_iter().cloned());
+    Ok(found)
 }
 
 /// The kind of the rows in an outbox; others hold no segments.
