@@ -105,10 +105,13 @@ where
             let first = self.try_part(older).await?;
             let second = match younger {
                 Some(younger) if self.asked.is_none() => self.try_part(younger).await?,
-                // Another attempt's, after the wait: the older one must not be in its way then.
+                // It is another attempt's, after the wait. What failed must not be in its way then, as if both had.
                 Some(untried) => {
                     self.windows.give_back(untried);
-                    Tried::Failed(Batch::new(), Refusal::WithoutAWord)
+                    match first {
+                        Tried::Failed(..) => Tried::Failed(Batch::new(), Refusal::WithoutAWord),
+                        _ => Tried::Nothing,
+                    }
                 }
                 None => Tried::Nothing,
             };
