@@ -189,7 +189,7 @@ impl SyncCore {
         Archive { engine: Rc::clone(&self.engine) }
     }
 
-    /// Forgets progress, backoff and problems, and keeps every record.
+    /// Forgets progress, our own backoff and problems, and keeps every record.
     pub async fn reset(&self) -> Result<(), JsValue> {
         self.engine.outbox().reset().await.map_err(from_outbox)
     }

@@ -33,7 +33,7 @@ where
         }
     }
 
-    /// Heeds one that the server of this origin asks for now. Returns until when; never if another server is set by now.
+    /// Heeds one that the server of this origin asks for now, unless another server is set by now. Returns its end.
     pub(super) fn heed(&self, origin: &str, wait: ServerWait) -> Millis {
         let wait = wait.0.min(LONGEST_SERVER_WAIT);
         let until = Millis(self.clock.monotonic().0.saturating_add(wait.0));

@@ -163,7 +163,8 @@ fn carve(
     requests: &mut Vec<Request>,
 ) -> Result<(), StoreError> {
     let goes = |place| losing.ranges.iter().any(|range| range.contains(place));
-    for range in losing.ranges.chunks(1) {
+    for range in &losing.ranges {
+        let range = std::slice::from_ref(range);
         let last_places =
             || losing.segments.iter().filter(|segment| segment.is_within(range)).map(|gone| gone.last);
         if let (Some(from), Some(to)) = (last_places().min(), last_places().max()) {

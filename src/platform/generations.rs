@@ -2,8 +2,7 @@
 //!
 //! A new generation counts as soon as it is marked, when everything that can be read was copied into it. Until then the
 //! damaged one is in use, and a worker that finds it damaged goes on with the copying; if it could be written meanwhile,
-//! the copy is begun anew. A damaged database is deleted only
-//! if nothing in it was left behind.
+//! the copy is begun anew. A damaged database is deleted only if nothing in it was left behind.
 
 use js_sys::{Array, Promise, Reflect};
 use rexie::{Direction, KeyRange, Rexie, TransactionMode};
