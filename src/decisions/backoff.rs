@@ -100,8 +100,10 @@ fn share_of(span: i64, random: u64) -> i64 {
 
 /// [`server_wait`] of an answer whose body nobody else reads.
 pub fn asked_wait(answer: &Answer, now: UnixMillis) -> Option<ServerWait> {
-    let body_secs = protocol::read_word(&answer.body).and_then(|word| word.retry_after_secs);
-    server_wait(answer, body_secs, now)
+    // Few bodies speak of it, and some are long.
+    let speaks = answer.body.contains("retry_after");
+    let word = if speaks { protocol::read_word(&answer.body) } else { None };
+    server_wait(answer, word.and_then(|word| word.retry_after_secs), now)
 }
 
 /// The longest of the waits that an answer asks for: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),

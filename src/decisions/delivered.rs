@@ -20,10 +20,11 @@ impl Delivered {
 
     /// What is to be stored: the last lines.
     pub fn into_text(self) -> String {
-        let surplus = self.0.lines().count().saturating_sub(MOST_DELIVERED_REMEMBERED);
-        match self.0.match_indices('\n').nth(surplus.wrapping_sub(1)) {
-            Some((end, _)) if surplus > 0 => self.0.split_at(end + 1).1.to_owned(),
-            _ => self.0,
+        let lines = self.0.bytes().filter(|byte| *byte == b'\n').count();
+        let Some(last_to_go) = lines.checked_sub(MOST_DELIVERED_REMEMBERED + 1) else { return self.0 };
+        match self.0.match_indices('\n').nth(last_to_go) {
+            Some((end, _)) => self.0.split_at(end + 1).1.to_owned(),
+            None => self.0,
         }
     }
 
