@@ -18,7 +18,8 @@ pub struct MemoryStore {
 struct Content {
     documents: BTreeMap<Document, String>,
     tables: BTreeMap<Table, BTreeMap<RowKey, Row<Rc<str>>>>,
-    by_id: BTreeMap<Table, HashMap<String, BTreeSet<RowKey>>>,
+    /// Where the rows of an id are, in order.
+    by_id: BTreeMap<Table, HashMap<String, Vec<RowKey>>>,
 }
 
 impl Content {
@@ -98,7 +99,8 @@ impl Content {
             }
             Change::Insert(table, row) => {
                 let ids = self.by_id.entry(table).or_default();
-                ids.entry(row.head.id.clone()).or_default().insert(row.key);
+                let keys = ids.entry(row.head.id.clone()).or_insert_with(|| Vec::with_capacity(1));
+                keys.insert(keys.partition_point(|key| *key < row.key), row.key);
                 self.tables.entry(table).or_default().insert(row.key, row);
             }
             Change::Delete(table, range) => {
@@ -108,7 +110,7 @@ impl Content {
                 let ids = self.by_id.entry(table).or_default();
                 for (key, row) in rows.extract_if(range.from..range.to, |_, _| true) {
                     if let Some(keys) = ids.get_mut(&row.head.id) {
-                        keys.remove(&key);
+                        keys.retain(|other| *other != key);
                         if keys.is_empty() {
                             ids.remove(&row.head.id);
                         }

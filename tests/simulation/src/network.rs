@@ -52,7 +52,7 @@ pub struct Network {
     pub faults: RefCell<VecDeque<Option<NetworkFault>>>,
     pub seen: RefCell<Vec<Rc<Seen>>>,
     /// Every record that ever arrived, by its text: most arrive more than once.
-    arrived: RefCell<HashMap<String, Rc<Arrived>>>,
+    arrived: RefCell<HashMap<Rc<str>, Rc<Arrived>>>,
     pub latency_ms: Cell<i64>,
     /// Whether answers carry the true time in `Date`, whatever this machine's clock says.
     pub tells_date: Cell<bool>,
@@ -177,7 +177,7 @@ impl Network {
             return Rc::clone(arrived);
         }
         let arrived = Rc::new(Arrived::read(text));
-        known.insert(text.to_owned(), Rc::clone(&arrived));
+        known.insert(Rc::clone(&arrived.text), Rc::clone(&arrived));
         arrived
     }
 

@@ -64,16 +64,16 @@ impl<M: Medium> Run<M> {
         self.compare(u64::MAX).await;
         let network = self.scene.network.clone();
         let server = network.server_at(SERVER_URLS[server_of(owner) as usize]);
-        let before = server.borrow().stored.clone();
+        let mut gone = Vec::new();
         let mut lost = PerKind::<u64>::default();
         {
             let mut server = server.borrow_mut();
-            let rows = server.stored.entry(account).or_default();
+            let rows = server.stored.entry(account.clone()).or_default();
             // What the client holds in any form may not have been acknowledged to it.
             let certain = rows.keys().filter(|key| !held.contains(*key));
             let losing: Vec<RecordKey> = certain.step_by(LOSES_ONE_IN).cloned().collect();
             for key in losing {
-                rows.remove(&key);
+                gone.extend(rows.remove_entry(&key));
                 let kind = if key.0 == 'v' { Kind::PageVisit } else { Kind::TabAggregate };
                 *lost.of_mut(kind) += 1;
             }
@@ -90,7 +90,7 @@ impl<M: Medium> Run<M> {
         if lost.total() > 0 {
             self.model.fired("loss found out");
         }
-        server.borrow_mut().stored = before;
+        server.borrow_mut().stored.entry(account).or_default().extend(gone);
         self.compare(u64::MAX).await;
     }
 }

@@ -355,12 +355,15 @@ impl<M: Medium> Run<M> {
         self.sign_in(owner);
         self.apply_settings().await;
         for round in 0..20 {
-            if self.model.captured < records {
+            let enough_records = self.model.captured >= records;
+            if !enough_records {
                 let units = self.make_units(records.div_ceil(4), salt.wrapping_add(round));
                 self.capture(units, u64::MAX).await;
             }
-            if self.model.faults() >= faults {
-                continue;
+            match self.model.faults() >= faults {
+                true if enough_records => break,
+                true => continue,
+                false => {}
             }
             self.plan_network_faults(round % 3, 1, 0);
             let unit = self.make_units(1, salt.wrapping_sub(round));

@@ -1,9 +1,11 @@
 //! A server with a model of its own: what it stores, refuses and answers, independent of the client's code.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use heyho_sync::decisions::protocol::Answer;
+use heyho_sync::words::hash::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -42,13 +44,13 @@ pub struct Arrived {
     pub n: Option<u64>,
     /// All of it.
     #[serde(skip)]
-    pub text: String,
+    pub text: Rc<str>,
 }
 
 impl Arrived {
     pub fn read(text: &str) -> Self {
         let arrived: Self = serde_json::from_str(text).expect("a body that holds no records");
-        Self { text: text.to_owned(), ..arrived }
+        Self { text: text.into(), ..arrived }
     }
 
     /// The page visit to which it refers.
@@ -315,7 +317,7 @@ impl Server {
         let mut spoiled = false;
         let mut rejected = Vec::new();
         let mut good = Vec::new();
-        let mut rejected_visits: HashSet<&str> = HashSet::new();
+        let mut rejected_visits: HashSet<&str> = HashSet::default();
         for (kind, record) in records {
             let orphan =
                 record.page_visit_id.as_ref().is_some_and(|id| rejected_visits.contains(id.as_str()));
@@ -392,25 +394,23 @@ impl Server {
         let rows = self.stored.entry(account.to_owned()).or_default();
         let (mut visits, mut aggregates, mut ignored, mut created, mut updated) = (0, 0, 0, 0, 0);
         for (kind, record) in records {
-            let key = (*kind, record.id.clone());
-            let earlier = rows.get(&key).map(|stored| (stored.highest, stored.writes));
-            if !published && earlier.is_some_and(|(highest, _)| highest >= record.revision) {
-                ignored += 1;
-                continue;
-            }
-            match earlier {
-                None => created += 1,
-                Some(_) => updated += 1,
-            }
-            if *kind == 'v' {
-                visits += 1
-            } else {
-                aggregates += 1
-            }
-            let writes = earlier.map_or(0, |(_, writes)| writes) + 1;
             let (revision, arrived) = (record.revision, Rc::clone(record));
-            let highest = earlier.map_or(0, |(highest, _)| highest).max(revision);
-            rows.insert(key, Stored { revision, highest, arrived, writes });
+            match rows.entry((*kind, record.id.clone())) {
+                Entry::Occupied(earlier) if !published && earlier.get().highest >= revision => {
+                    ignored += 1;
+                    continue;
+                }
+                Entry::Occupied(mut earlier) => {
+                    updated += 1;
+                    let (highest, writes) = (earlier.get().highest.max(revision), earlier.get().writes + 1);
+                    earlier.insert(Stored { revision, highest, arrived, writes });
+                }
+                Entry::Vacant(place) => {
+                    created += 1;
+                    place.insert(Stored { revision, highest: revision, arrived, writes: 1 });
+                }
+            }
+            if *kind == 'v' { visits += 1 } else { aggregates += 1 }
         }
         let refused = rejected.as_ref().map_or(0, Vec::len);
         let body = match (self.gives_counts, published) {

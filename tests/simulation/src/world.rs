@@ -1,7 +1,6 @@
 //! Time that passes only when everybody waits, and an executor for one thread of it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -25,7 +24,8 @@ const MOST_POLLS: u64 = 300_000;
 pub struct World {
     monotonic_ms: Cell<i64>,
     wall_offset_ms: Cell<i64>,
-    waiting: RefCell<BTreeMap<i64, Vec<Waker>>>,
+    /// Who waits until when; the first of all last.
+    waiting: RefCell<Vec<(i64, Waker)>>,
     pub random: Random,
     /// A write has failed in this act: what it would have kept may be forgotten.
     pub disk_failed: Cell<bool>,
@@ -122,15 +122,27 @@ impl World {
                     *woken.outside.lock().unwrap() = Some(outside.waker().clone());
                     return Poll::Pending;
                 }
-                let next = self.waiting.borrow_mut().pop_first();
-                let (due, wakers) = next.expect("everybody waits, and nobody for the clock");
+                let next = self.waiting.borrow().last().map(|(due, _)| *due);
+                let due = next.expect("everybody waits, and nobody for the clock");
                 self.monotonic_ms.set(self.monotonic_ms.get().max(due));
-                wakers.into_iter().for_each(Waker::wake);
+                while let Some((_, waker)) = self.next_due(due) {
+                    waker.wake();
+                }
                 woken.flag.store(false, Ordering::Relaxed);
             }
             Poll::Ready(End::Died)
         })
         .await
+    }
+
+    fn wait(&self, due: i64, waker: Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        let place = waiting.partition_point(|(other, _)| *other > due);
+        waiting.insert(place, (due, waker));
+    }
+
+    fn next_due(&self, due: i64) -> Option<(i64, Waker)> {
+        self.waiting.borrow_mut().pop_if(|(next, _)| *next == due)
     }
 
     /// [`World::live`] where nothing real is waited for.
@@ -211,7 +223,7 @@ impl Future for Pass {
             return Poll::Ready(());
         }
         self.begun = true;
-        self.world.waiting.borrow_mut().entry(self.due).or_default().push(context.waker().clone());
+        self.world.wait(self.due, context.waker().clone());
         Poll::Pending
     }
 }
