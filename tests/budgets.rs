@@ -187,6 +187,18 @@ async fn a_drain_keeps_to_the_budget_of_its_batches() {
 }
 
 #[wasm_bindgen_test]
+async fn a_long_drain_reads_each_segment_once() {
+    let world = World::begin().await;
+    for from in [0, 1000, 2000] {
+        let some = from..from + 1000;
+        world.record(json!({ "pageVisits": visits(some.clone()), "tabAggregates": aggregates(some) })).await;
+    }
+    world.asked();
+    world.core.sync(JsValue::UNDEFINED).await.unwrap();
+    assert_eq!(world.asked().values, 3000 / 25 + 3000 / 50);
+}
+
+#[wasm_bindgen_test]
 async fn an_erase_reads_nothing_of_what_it_deletes() {
     let world = World::begin().await;
     world.record(json!({ "pageVisits": visits(0..1000), "tabAggregates": aggregates(0..1000) })).await;

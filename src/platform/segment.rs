@@ -19,6 +19,7 @@ use super::schema;
 use crate::ports::store::Row;
 use crate::words::key::{KeyRange, RowKey};
 use crate::words::kind::Kind;
+use crate::words::policy::WINDOW_RECORDS;
 use crate::words::record::Head;
 use crate::words::time::UnixMillis;
 
@@ -38,8 +39,8 @@ pub const TIDIED_ROWS: usize = 500;
 /// Most bytes of a segment's bodies.
 const MAX_BYTES: u64 = 48 * 1024;
 
-// A full window of each kind, and as many that are in flight.
-const MOST_KEPT: usize = 40;
+// Three windows of each kind: in flight, waiting, and being read; of segments as short as they are.
+const MOST_KEPT: usize = 6 * WINDOW_RECORDS.div_ceil(MIN_ROWS);
 
 // Neither stands in what is put together here: a row with one of them is stored by itself.
 const FIELD: char = '\u{1f}';
