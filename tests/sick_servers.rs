@@ -27,6 +27,12 @@ fn hourly(scene: &Scene, engine: &TestEngine, wakes: usize) {
     }
 }
 
+/// The reason for which a sync by hand ended early, if it did.
+fn click(scene: &Scene, engine: &TestEngine) -> Option<String> {
+    let options = RunOptions { by_hand: true, ..RunOptions::default() };
+    scene.world.run(engine.sync(options)).unwrap().reason
+}
+
 fn one_visit() -> PerKind<Vec<String>> {
     PerKind { page_visits: vec![visit(0)], tab_aggregates: Vec::new() }
 }
@@ -134,19 +140,10 @@ fn a_wait_is_heeded_whatever_status_it_comes_with() {
         scene.sync(&engine);
         let (requests, asked) = (scene.requests(), scene.network.asked.borrow().len());
         assert_eq!(requests, attempts, "{status}");
-        let click = RunOptions { by_hand: true, ..RunOptions::default() };
         scene.world.sleep(590_000);
-        assert_eq!(
-            scene.world.run(engine.sync(click)).unwrap().reason.as_deref(),
-            Some("waiting"),
-            "{status}"
-        );
+        assert_eq!(click(&scene, &engine).as_deref(), Some("waiting"), "{status}");
         let engine = scene.worker();
-        assert_eq!(
-            scene.world.run(engine.sync(click)).unwrap().reason.as_deref(),
-            Some("waiting"),
-            "{status}"
-        );
+        assert_eq!(click(&scene, &engine).as_deref(), Some("waiting"), "{status}");
         assert_eq!((scene.requests(), scene.network.asked.borrow().len()), (requests, asked), "{status}");
         scene.world.sleep(120_000);
         for _ in 0..10 {
@@ -173,10 +170,9 @@ fn a_wait_is_heeded_while_it_is_looked_for_the_record_that_is_to_blame() {
             // The network's own referee fails where a request comes too early.
             scene.sync(&engine);
             assert_eq!(scene.requests(), attempts + stored + 1, "{status} {records} {stored}");
-            let click = RunOptions { by_hand: true, ..RunOptions::default() };
             for engine in [engine, scene.worker()] {
-                let report = scene.world.run(engine.sync(click)).unwrap();
-                assert_eq!(report.reason.as_deref(), Some("waiting"), "{status} {records} {stored}");
+                let reason = click(&scene, &engine);
+                assert_eq!(reason.as_deref(), Some("waiting"), "{status} {records} {stored}");
                 scene.world.sleep(290_000);
             }
             let engine = scene.worker();
@@ -241,8 +237,7 @@ fn a_wait_is_heeded_by_the_next_worker_too_where_nothing_is_left_to_send() {
     drop(engine);
     let engine = scene.worker();
     scene.record(&engine, 1..2);
-    let click = RunOptions { by_hand: true, ..RunOptions::default() };
-    assert_eq!(scene.world.run(engine.sync(click)).unwrap().reason.as_deref(), Some("waiting"));
+    assert_eq!(click(&scene, &engine).as_deref(), Some("waiting"));
     assert_eq!(scene.requests(), 1);
 }
 
@@ -256,9 +251,8 @@ fn a_wait_is_heeded_beside_a_200_that_is_no_full_acknowledgement() {
     let answer = Answer { status: 200, body: body.into(), retry_after, ..Answer::default() };
     scene.network.fail_next(NetworkFault::Instead(answer));
     scene.sync(&engine);
-    let click = RunOptions { by_hand: true, ..RunOptions::default() };
     scene.world.sleep(590_000);
-    assert_eq!(scene.world.run(engine.sync(click)).unwrap().reason.as_deref(), Some("waiting"));
+    assert_eq!(click(&scene, &engine).as_deref(), Some("waiting"));
     assert_eq!(scene.requests(), 1);
 }
 
@@ -275,13 +269,8 @@ fn a_wait_beside_a_refused_erase_holds_for_the_uploads_too() {
         scene.network.question_faults.borrow_mut().push_back(Some(NetworkFault::Instead(answer)));
         scene.sync(&engine);
         assert_eq!((scene.requests(), scene.network.asked.borrow().len()), (0, 1), "{status}");
-        let click = RunOptions { by_hand: true, ..RunOptions::default() };
         scene.world.sleep(590_000);
-        assert_eq!(
-            scene.world.run(engine.sync(click)).unwrap().reason.as_deref(),
-            Some("waiting"),
-            "{status}"
-        );
+        assert_eq!(click(&scene, &engine).as_deref(), Some("waiting"), "{status}");
         scene.world.sleep(120_000);
         for _ in 0..10 {
             scene.sync(&engine);
