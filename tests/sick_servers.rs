@@ -184,12 +184,15 @@ fn a_wait_is_heeded_while_it_is_looked_for_the_record_that_is_to_blame() {
 }
 
 #[test]
-fn a_record_that_always_fails_with_a_wait_blocks_nobody() {
-    for poison in [Poison::Silent, Poison::Crash] {
-        for number in [0, 37, 99] {
+fn records_that_always_fail_with_a_wait_block_nobody() {
+    use Poison::{Crash, Named, Silent};
+    for kinds in [&[Named] as &[_], &[Silent], &[Crash], &[Named, Silent], &[Crash, Named, Named]] {
+        for number in [0, 37, 96] {
             let abilities = Some(serde_json::json!({ "references_in_any_order": true }));
             for abilities in [None, abilities] {
-                let poison = [(format!("v{number:05}"), poison)].into();
+                let id = |behind: usize| format!("v{:05}", number + behind);
+                let poison = kinds.iter().zip(0..).map(|(kind, behind)| (id(behind), *kind)).collect();
+                let bad = 2 * kinds.len();
                 let poison_asks_for = Some("600");
                 let server = Server { poison, poison_asks_for, abilities, ..Server::default() };
                 let scene = Scene::with(server);
@@ -197,8 +200,8 @@ fn a_record_that_always_fails_with_a_wait_blocks_nobody() {
                 scene.record(&engine, 0..120);
                 hourly(&scene, &engine, 60);
                 let status = scene.status(&engine);
-                assert_eq!((scene.stored(), scene.rows_left()), (238, 0), "{number}");
-                assert_eq!(status.quarantined.total(), 2, "{number}");
+                assert_eq!((scene.stored(), scene.rows_left()), (240 - bad, 0), "{kinds:?} at {number}");
+                assert_eq!(status.quarantined.total(), bad as u64, "{kinds:?} at {number}");
                 scene.assert_balanced(&engine, 240);
             }
         }

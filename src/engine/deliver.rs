@@ -59,7 +59,8 @@ where
                         .filter_map(|record| Some(((record.kind?, record.id), record.words)));
                     named_bad.extend(words);
                     parcel = self.prepare(parcel.into_batch(), &named_bad).await?;
-                    if parcel.is_empty() {
+                    // Who asks for a wait with each refusal would never hear of the others, if the names were forgotten.
+                    if parcel.is_empty() || self.asked.is_some() {
                         let refused =
                             named_bad.into_iter().map(|(record, words)| (record, Refusal::Named(words)));
                         return self.suspect_all(parcel.into_batch(), refused).await;

@@ -161,6 +161,10 @@ where
                 };
                 return Ok(Tried::Failed(parcel.into_batch(), refusal));
             }
+            if !named_bad.is_empty() && self.asked.is_some() {
+                // The rest may not go now: the part has failed.
+                return Ok(Tried::Failed(parcel.into_batch(), Refusal::WithoutAWord));
+            }
             let (parcel, verdict) = self.exchange(parcel, true).await?;
             if !matches!(verdict, Verdict::Acknowledged(_)) {
                 self.note_failed(&parcel, &verdict);

@@ -302,7 +302,8 @@ impl Server {
         let bad = records.iter().filter(|(_, record)| is_bad(record));
         let bad: Vec<Value> = bad.map(|(_, record)| json!({ "id": record.id, "error": "refused" })).collect();
         if !bad.is_empty() {
-            return answer(400, &json!({ "error": "Validation failed", "failed_records": bad }));
+            let refusal = answer(400, &json!({ "error": "Validation failed", "failed_records": bad }));
+            return Answer { retry_after: self.poison_asks_for.map(str::to_owned), ..refusal };
         }
         if self.wants_order && !self.references_hold(account, records) {
             return answer(500, &json!({ "success": false }));
