@@ -98,7 +98,7 @@ fn share_of(span: i64, random: u64) -> i64 {
     i64::try_from(share).unwrap_or(span)
 }
 
-/// [`server_wait`] of an answer whose body nobody else reads.
+/// [`server_wait`] of an answer whose body was not read for it.
 pub fn asked_wait(answer: &Answer, now: UnixMillis) -> Option<ServerWait> {
     // Few bodies speak of it, and some are long.
     let speaks = answer.body.contains("retry_after");

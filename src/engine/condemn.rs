@@ -71,7 +71,7 @@ where
         Ok(())
     }
 
-    /// Records are named, and no confirmation of the others can make it stand, or not yet. They wait for proof.
+    /// Every record of a batch is named: no confirmation of the others can make it stand. They wait for proof.
     pub(super) async fn suspect_all(
         &mut self,
         batch: Batch<S::Body>,

@@ -53,14 +53,19 @@ where
                 Verdict::PartlyAcknowledged(tally, rejected) => {
                     return self.partly(parcel, tally, rejected).await;
                 }
+                // The others may not go now, and a worker that ends has forgotten the names: as if there were none.
+                Verdict::RefusedFor(named)
+                    if self.asked.is_some() && (named.len() as u64) < parcel.records() =>
+                {
+                    return self.dissect(parcel.into_batch()).await;
+                }
                 Verdict::RefusedFor(named) => {
                     let words = named
                         .into_iter()
                         .filter_map(|record| Some(((record.kind?, record.id), record.words)));
                     named_bad.extend(words);
                     parcel = self.prepare(parcel.into_batch(), &named_bad).await?;
-                    // Who asks for a wait with each refusal would never hear of the others, if the names were forgotten.
-                    if parcel.is_empty() || self.asked.is_some() {
+                    if parcel.is_empty() {
                         let refused =
                             named_bad.into_iter().map(|(record, words)| (record, Refusal::Named(words)));
                         return self.suspect_all(parcel.into_batch(), refused).await;

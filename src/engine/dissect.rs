@@ -105,7 +105,7 @@ where
             let first = self.try_part(older).await?;
             let second = match younger {
                 Some(younger) if self.asked.is_none() => self.try_part(younger).await?,
-                // It is another attempt's, after the wait. What failed must not be in its way then, as if both had.
+                // It is left to a later attempt. A part that has failed counts as if both had, so as not to be in its way.
                 Some(untried) => {
                     self.windows.give_back(untried);
                     match first {

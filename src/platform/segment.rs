@@ -39,7 +39,7 @@ pub const TIDIED_ROWS: usize = 500;
 /// Most bytes of a segment's bodies.
 const MAX_BYTES: u64 = 48 * 1024;
 
-// Three windows of each kind: in flight, waiting, and being read; of segments as short as they are.
+// Three windows of each kind: in flight, waiting, and being read; of segments as short as they may be.
 const MOST_KEPT: usize = 6 * WINDOW_RECORDS.div_ceil(MIN_ROWS);
 
 // Neither stands in what is put together here: a row with one of them is stored by itself.
